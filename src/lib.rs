@@ -35,6 +35,8 @@ pub mod renderers; // where renders happen: in render processes, or in this one
 #[cfg(feature = "service")]
 pub mod jobs; // jobs and batches: renders that outlive their request
 #[cfg(feature = "service")]
+pub mod templates; // designs by name: stored ones with versions, and those of a folder
+#[cfg(feature = "service")]
 pub mod server; // the HTTP API
 #[cfg(feature = "service")]
 pub mod cli; // the command line

@@ -16,6 +16,7 @@ use crate::jobs::{DataFolder, Jobs, Results, system_clock};
 use crate::renderers::Renderers;
 use crate::sandbox;
 use crate::server::{self, App, Files, Health};
+use crate::templates::Templates;
 
 #[derive(clap::Args)]
 pub(super) struct Arguments {
@@ -106,6 +107,7 @@ fn machine_failure(error: impl std::fmt::Display) -> Failure {
 
 async fn serve(components: Components, role: Role) -> Result<(), Failure> {
     let Components { settings, renderers, results, jobs, folder: _locked } = components;
+    let templates = open_templates(&settings, role, &jobs, &renderers)?;
     let machine = |what: &str, error: std::io::Error| Failure::Machine(format!("{what}: {error}"));
     let listen = settings.server.listen;
     let listener = TcpListener::bind(listen).await;
@@ -152,7 +154,8 @@ async fn serve(components: Components, role: Role) -> Result<(), Failure> {
         jobs.stop();
     };
     let files = Files::new(results.clone(), &settings.files, system_clock());
-    let app = App::new(renderers.clone(), settings.clone(), files.clone(), jobs.clone(), health.clone());
+    let app =
+        App::new(renderers.clone(), settings.clone(), files.clone(), jobs.clone(), templates.clone(), health.clone());
     let router = match role {
         Role::FrontEnd => server::router(app),
         Role::Worker => server::worker_router(app),
@@ -168,6 +171,8 @@ async fn serve(components: Components, role: Role) -> Result<(), Failure> {
                     () = files.keep_sweeping(sweep) => std::future::pending().await,
                     never = jobs.run_sweeps(sweep) => never,
                     never = jobs.run_maintenance() => never,
+                    () = templates.watch() => std::future::pending().await,
+                    () = templates.keep_sweeping(sweep) => std::future::pending().await,
                 }
             }
             Role::Worker => std::future::pending().await,
@@ -186,6 +191,15 @@ async fn serve(components: Components, role: Role) -> Result<(), Failure> {
     }
     tracing::info!(cut = stopped.cut, abandoned, "stopped");
     Ok(())
+}
+
+/// Opens the templates. A worker gets calls with their designs, so that it needs no folder.
+fn open_templates(settings: &Settings, role: Role, jobs: &Jobs, renderers: &Renderers) -> Result<Templates, Failure> {
+    let mut settings = settings.clone();
+    if role == Role::Worker {
+        settings.templates.directory = None;
+    }
+    Templates::open(&settings, jobs, renderers).map_err(Failure::Usage)
 }
 
 /// Logs an unreachable or misconfigured bucket at the start; jobs only wait for it.

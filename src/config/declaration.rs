@@ -14,6 +14,8 @@ pub enum Section {
     Jobs,
     /// Batches: many rows of one design.
     Batches,
+    /// Designs by name.
+    Templates,
     /// Jobs shared by several machines.
     Cluster,
     /// Webhooks, which report the end of jobs.
@@ -36,11 +38,12 @@ pub enum Section {
 
 impl Section {
     /// All sections, in the order of the docs.
-    pub const ALL: [Self; 13] = [
+    pub const ALL: [Self; 14] = [
         Self::Server,
         Self::Results,
         Self::Jobs,
         Self::Batches,
+        Self::Templates,
         Self::Cluster,
         Self::Webhooks,
         Self::Rendering,
@@ -59,6 +62,7 @@ impl Section {
             Self::Results => "Results behind links",
             Self::Jobs => "Jobs",
             Self::Batches => "Batches",
+            Self::Templates => "Templates",
             Self::Cluster => "Cluster",
             Self::Webhooks => "Webhooks",
             Self::Rendering => "Rendering",

@@ -22,6 +22,7 @@ mod renderer;
 mod secrets;
 mod server;
 mod table;
+mod templates;
 
 pub use addresses::{Bucket, HttpUrl, NatsServers};
 pub use asset_headers::AssetHeaders;
@@ -36,3 +37,4 @@ pub use renderer::Painter;
 pub use secrets::{Key, Keys, Secret};
 pub use server::{FileSettings, KeyLimits, LogSettings, ServerSettings};
 pub use table::{SETTINGS, Setting, Settings};
+pub use templates::TemplateSettings;

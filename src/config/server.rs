@@ -81,9 +81,9 @@ settings! {
     /// Storage of results behind links, and their lifetime.
     pub struct FileSettings {
         in Results {
-            /// Folder for jobs (`jobs.db`), results behind links (`files`, `jobs`), asset snapshots of batches (`pins`)
-            /// and downloaded fonts (`fonts`). Created if missing; must be writable. Only one process can use it at a
-            /// time.
+            /// Folder for jobs (`jobs.db`), results behind links (`files`, `jobs`), designs of templates (`templates`),
+            /// asset snapshots of batches (`pins`) and downloaded fonts (`fonts`). Created if missing; must be
+            /// writable. Only one process can use it at a time.
             "TENTER_DATA_DIR" data_dir: PathBuf = PathBuf::from("./tenter-data"), FOLDER;
             /// Lifetime of a link to a result.
             "TENTER_LINK_LIFETIME" link_lifetime: Duration = Duration::from_secs(DAY), Accepts::seconds(1, 365 * DAY);

@@ -18,6 +18,8 @@ use crate::report::{JsonPath, Problem};
 use crate::rows::{BrokenRow, NamePattern, Row, RowFormat, Rows, UsedNames, read_value};
 
 pub(super) const DESIGN_URL: &str = "designUrl";
+/// Name of the template whose design the call uses.
+const TEMPLATE: &str = "template";
 pub(super) const ROWS: &str = "rows";
 pub(super) const ROWS_URL: &str = "rowsUrl";
 const ROWS_FORMAT: &str = "rowsFormat";
@@ -31,7 +33,8 @@ const DOCUMENT: &str = "document";
 
 /// Members that are not passed on to the template. `fileName` is passed on, so that variables which only file names use
 /// do not cause warnings.
-const BATCH_MEMBERS: [&str; 8] = [DESIGN, DESIGN_URL, ROWS, ROWS_URL, ROWS_FORMAT, WEBHOOK, WEBHOOK_ITEMS, MERGE];
+const BATCH_MEMBERS: [&str; 9] =
+    [DESIGN, DESIGN_URL, TEMPLATE, ROWS, ROWS_URL, ROWS_FORMAT, WEBHOOK, WEBHOOK_ITEMS, MERGE];
 
 /// A valid request. [`Self::finish`] needs the design and the rows inline.
 pub(super) struct BatchRequest {
@@ -67,13 +70,13 @@ const ROW_FORMATS: &[(&str, RowFormat)] =
     &[("csv", RowFormat::Csv), ("json", RowFormat::Json), ("ndjson", RowFormat::Ndjson)];
 
 impl BatchRequest {
-    /// Reads a JSON body.
+    /// Reads a JSON body. `design`: that of the template that the body names.
     ///
     /// # Errors
     /// All problems of the request and the options. Problems of the design and the rows are found when they are
     /// rendered.
-    pub(super) fn read(body: &[u8], parser: JsonParser) -> Result<Self, Error> {
-        Self::of(parser.parse(body).map_err(Error::invalid)?, None, parser)
+    pub(super) fn read(body: &[u8], design: Option<Value>, parser: JsonParser) -> Result<Self, Error> {
+        Self::of(parser.parse(body).map_err(Error::invalid)?, design, None, parser)
     }
 
     /// Reads a body with rows and a decoded query with everything else. The values `true` and `false` become booleans.
@@ -84,6 +87,7 @@ impl BatchRequest {
         rows: Bytes,
         format: RowFormat,
         query: &[(String, String)],
+        design: Option<Value>,
         parser: JsonParser,
     ) -> Result<Self, Error> {
         let value = |text: &str| match text {
@@ -92,10 +96,18 @@ impl BatchRequest {
             text => text.into(),
         };
         let call: Map<_, _> = query.iter().map(|(name, text)| (name.clone(), value(text))).collect();
-        Self::of(Value::Object(call), Some(RowsSent::Text(rows, format)), parser)
+        Self::of(Value::Object(call), design, Some(RowsSent::Text(rows, format)), parser)
     }
 
-    fn of(mut call: Value, rows_beside: Option<RowsSent>, parser: JsonParser) -> Result<Self, Error> {
+    fn of(
+        mut call: Value,
+        design: Option<Value>,
+        rows_beside: Option<RowsSent>,
+        parser: JsonParser,
+    ) -> Result<Self, Error> {
+        if let (Some(design), Some(call)) = (design, call.as_object_mut()) {
+            call.insert(DESIGN.into(), design);
+        }
         let take_member = |call: &mut Value, key: &str| call.get_mut(key).map(Value::take).filter(|it| !it.is_null());
         // The design and the rows are moved out rather than copied, as they may be large.
         let (design, rows) = (take_member(&mut call, DESIGN), take_member(&mut call, ROWS));
@@ -372,7 +384,7 @@ mod tests {
     const LIMITS: BatchSettings = BatchSettings { rows: 3, row_bytes: 1000, queue: 9 };
 
     fn problems(call: Value) -> Vec<String> {
-        match BatchRequest::of(call, None, JsonParser::new(100)) {
+        match BatchRequest::of(call, None, None, JsonParser::new(100)) {
             Ok(_) => Vec::new(),
             Err(error) => error.problems().iter().map(|it| it.path.as_str().to_owned()).collect(),
         }
@@ -382,7 +394,7 @@ mod tests {
     fn rows(mut call: Value, rows: Value) -> Result<Vec<String>, String> {
         call["design"] = json!({});
         call["rows"] = rows;
-        let request = BatchRequest::of(call, None, JsonParser::new(100)).map_err(|error| error.to_string())?;
+        let request = BatchRequest::of(call, None, None, JsonParser::new(100)).map_err(|error| error.to_string())?;
         let (_, rows) = request.finish(&LIMITS).map_err(|error| error.to_string())?;
         Ok(rows.into_iter().map(|it| if it.values.is_ok() { it.name } else { format!("!{}", it.name) }).collect())
     }
@@ -420,8 +432,8 @@ mod tests {
         assert_eq!(with("fileName", json!("{who}")), ["fileName"]);
         assert_eq!(with("fileName", json!("x".repeat(300))), ["fileName"]);
         assert!(with("mimeType", json!("application/pdf")).is_empty());
-        let request =
-            BatchRequest::of(call(json!("pdf")), None, JsonParser::new(100)).map_err(|error| error.to_string())?;
+        let request = BatchRequest::of(call(json!("pdf")), None, None, JsonParser::new(100))
+            .map_err(|error| error.to_string())?;
         let (template, _) = request.finish(&LIMITS).map_err(|error| error.to_string())?;
         let body: Value = serde_json::from_slice(&template.body).expect("JSON");
         assert_eq!(body, json!({"format": "pdf", "design": {}}), "as if the call had said so");
@@ -464,7 +476,8 @@ mod tests {
             "design": {"pages": []}, "rows": [{}], "pixelRatio": "2", "variables": {"a": 1}, "fileName": "{a}",
             "webhook": "http://a/", "webhookItems": true,
         });
-        let request = BatchRequest::of(call, None, JsonParser::new(100)).unwrap_or_else(|error| panic!("{error}"));
+        let request =
+            BatchRequest::of(call, None, None, JsonParser::new(100)).unwrap_or_else(|error| panic!("{error}"));
         let (template, _) = request.finish(&LIMITS).expect("a template");
         let body: Value = serde_json::from_slice(&template.body).expect("JSON");
         let expected = json!({"pixelRatio": "2", "variables": {"a": 1}, "fileName": "{a}", "design": {"pages": []}});

@@ -25,6 +25,8 @@ pub struct BatchSubmission {
     pub owner: Owner,
     /// Body and query of the request.
     pub call: BatchCall,
+    /// JSON of the design of the template that the call names.
+    pub design: Option<Bytes>,
     /// Base of links, `http://host:port`.
     pub link_base: String,
     /// Value of the header `Idempotency-Key`.
@@ -72,13 +74,14 @@ impl Jobs {
     /// # Errors
     /// An invalid request, a failed download, or a failure of the store.
     pub async fn submit_batch(&self, submission: BatchSubmission) -> Result<BatchSubmitOutcome, JobError> {
-        let BatchSubmission { owner, call, link_base, idempotency_key } = submission;
+        let BatchSubmission { owner, call, design, link_base, idempotency_key } = submission;
         let parser = self.0.parser;
         let read = self.0.renderers.run_on_pool(move || {
             let hash = call.hash();
+            let design = design.map(|design| parser.parse(&design)).transpose().map_err(Error::invalid)?;
             let request = match call {
-                BatchCall::Json(body) => BatchRequest::read(&body, parser)?,
-                BatchCall::Rows { rows, format, query } => BatchRequest::of_rows(rows, format, &query, parser)?,
+                BatchCall::Json(body) => BatchRequest::read(&body, design, parser)?,
+                BatchCall::Rows { rows, format, query } => BatchRequest::of_rows(rows, format, &query, design, parser)?,
             };
             Ok::<_, Error>((request, hash))
         });

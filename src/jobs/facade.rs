@@ -67,6 +67,9 @@ pub struct Submission {
     pub owner: Owner,
     /// JSON with a design and options beside it.
     pub body: Bytes,
+    /// The body as the caller sent it, if that names a template instead of having its design. Repeated calls are
+    /// recognised by it, also when the template has changed.
+    pub sent: Option<Bytes>,
     /// Base of links, `http://host:port`.
     pub link_base: String,
     /// Value of the header `Idempotency-Key`.
@@ -219,11 +222,11 @@ impl Jobs {
     /// # Errors
     /// An invalid body or webhook URL, or a failure of the store.
     pub async fn submit(&self, submission: Submission) -> Result<SubmitOutcome, JobError> {
-        let Submission { owner, body, link_base, idempotency_key } = submission;
+        let Submission { owner, body, sent, link_base, idempotency_key } = submission;
         let (bytes, parser) = (body.clone(), self.0.parser);
         let read = self.0.renderers.run_on_pool(move || {
             let JobRequest { format, webhook, .. } = JobRequest::read(&bytes, parser)?;
-            Ok::<_, Error>((format.extension(), webhook, ContentHash::of(&bytes)))
+            Ok::<_, Error>((format.extension(), webhook, ContentHash::of(sent.as_ref().unwrap_or(&bytes))))
         });
         let (extension, webhook, hash) = read.await??;
         self.check_webhook(webhook.as_deref())?;

@@ -9,8 +9,9 @@ use serde::Serialize;
 use utoipa::ToSchema;
 
 use crate::error::{Error, Kind};
-use crate::jobs::{JobError, StoreError};
+use crate::jobs::{JobError, ResultError, StoreError};
 use crate::report::{Problem, counted};
+use crate::templates::TemplateError;
 
 /// Reason why a call fails; decides about status, message and headers.
 #[derive(Debug)]
@@ -49,6 +50,10 @@ pub(super) enum ApiError {
     MethodNotAllowed,
     /// A request header has a wrong value: its name, and what is accepted.
     Header(&'static str, &'static str),
+    /// A parameter of the path has a wrong value: its name, and what is accepted.
+    Path(&'static str, &'static str),
+    /// A template cannot be changed at the moment, or not by calls; why.
+    TemplateConflict(String),
     /// A query parameter has a wrong value: its name, and what is accepted.
     Query(&'static str, &'static str),
     /// The idempotency key was used before, with another request body.
@@ -108,6 +113,24 @@ impl From<JobError> for ApiError {
     }
 }
 
+impl From<TemplateError> for ApiError {
+    fn from(error: TemplateError) -> Self {
+        match error {
+            TemplateError::Call(error) => Self::Render(error),
+            TemplateError::Store(error) => Self::Store(error),
+            TemplateError::IsFile(_) | TemplateError::Conflict(_) => Self::TemplateConflict(error.to_string()),
+            TemplateError::Storage(ResultError::NotFound) => {
+                Self::Render(Error::Internal("the design of a template is missing in the storage of results".into()))
+            }
+            TemplateError::Storage(_) => {
+                tracing::error!(%error, "cannot read or write the design of a template");
+                let place = "the storage of designs does not work (TENTER_DATA_DIR or TENTER_RESULTS)";
+                Self::Render(Error::used_up(place))
+            }
+        }
+    }
+}
+
 /// `Retry-After` when the job queue is full or the job store fails. Jobs end within seconds, and refusing again is
 /// cheap.
 const RETRY_AFTER_SECONDS: u64 = 10;
@@ -132,8 +155,8 @@ impl ApiError {
             Self::MediaType { .. } => StatusCode::UNSUPPORTED_MEDIA_TYPE,
             Self::BodyTooLarge { .. } | Self::AnswerTooLarge { .. } => StatusCode::PAYLOAD_TOO_LARGE,
             Self::BodyTimeout { .. } => StatusCode::REQUEST_TIMEOUT,
-            Self::IncompleteBody | Self::Header(..) | Self::Query(..) => StatusCode::BAD_REQUEST,
-            Self::IdempotencyConflict => StatusCode::CONFLICT,
+            Self::IncompleteBody | Self::Header(..) | Self::Path(..) | Self::Query(..) => StatusCode::BAD_REQUEST,
+            Self::IdempotencyConflict | Self::TemplateConflict(_) => StatusCode::CONFLICT,
             Self::TooManyJobs { .. }
             | Self::TooManyRows { .. }
             | Self::RateLimited { .. }
@@ -177,6 +200,8 @@ impl ApiError {
             Self::NotFound => "not found".into(),
             Self::MethodNotAllowed => "this path does not take this method; see the Allow header".into(),
             Self::Header(name, accepted) => format!("the header {name} cannot be used; accepted: {accepted}"),
+            Self::Path(name, accepted) => format!("{name} in the path cannot be used; accepted: {accepted}"),
+            Self::TemplateConflict(reason) => reason.clone(),
             Self::Query(name, accepted) => format!("the query parameter {name} cannot be used; accepted: {accepted}"),
             Self::IdempotencyConflict => {
                 "this Idempotency-Key was used before with another request body; use a new key for a new job or batch"

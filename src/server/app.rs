@@ -10,6 +10,7 @@ use super::metrics::Metrics;
 use crate::config::Settings;
 use crate::jobs::Jobs;
 use crate::renderers::Renderers;
+use crate::templates::Templates;
 
 /// State that all handlers share. Cheap to clone.
 #[derive(Clone)]
@@ -20,16 +21,25 @@ pub struct App {
     pub(super) limits: Arc<Limits>,
     pub(super) files: Files,
     pub(super) jobs: Jobs,
+    pub(super) templates: Templates,
     pub(super) health: Health,
     pub(super) metrics: Metrics,
 }
 
 impl App {
     /// State of a service whose `health` is still "starting"; the caller sets it to ready.
-    pub fn new(renderers: Renderers, settings: Settings, files: Files, jobs: Jobs, health: Health) -> Self {
+    pub fn new(
+        renderers: Renderers,
+        settings: Settings,
+        files: Files,
+        jobs: Jobs,
+        templates: Templates,
+        health: Health,
+    ) -> Self {
         let keys = Arc::new(KeyRing::new(&settings.server.keys));
         let limits = Arc::new(Limits::new(&settings.server));
         let metrics = Metrics::new(&renderers);
-        Self { renderers, settings: Arc::new(settings), keys, limits, files, jobs, health, metrics }
+        let settings = Arc::new(settings);
+        Self { renderers, settings, keys, limits, files, jobs, templates, health, metrics }
     }
 }

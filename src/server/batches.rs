@@ -21,6 +21,7 @@ use crate::jobs::{
     Batch, BatchCall, BatchId, BatchListing, BatchSubmission, BatchSubmitOutcome, ItemListing, ItemQuery, Status,
 };
 use crate::rows::RowFormat;
+use crate::templates::Named;
 
 pub(super) use self::archive::{__path_archive, archive};
 pub(super) use self::deliveries::{__path_deliveries, __path_retry_delivery, deliveries, retry_delivery};
@@ -70,7 +71,15 @@ async fn answer(app: &App, request: Request, notes: &mut RenderNotes) -> Result<
             BatchCall::Rows { rows: body, format, query: QueryParameters::of(&head.uri).without_api_key() }
         }
     };
-    let submission = BatchSubmission { owner, call, link_base, idempotency_key };
+    let named = match &call {
+        BatchCall::Json(body) => Named::in_body(body)?,
+        BatchCall::Rows { query, .. } => Named::in_query(query)?,
+    };
+    let design = match named {
+        Some(named) => Some(app.templates.named(&owner, &named).await?.design),
+        None => None,
+    };
+    let submission = BatchSubmission { owner, call, design, link_base, idempotency_key };
     let full = |limit, setting| Err(ApiError::TooManyRows { limit, setting });
     let (batch, replayed): (Batch, bool) = match app.jobs.submit_batch(submission).await? {
         BatchSubmitOutcome::New(batch) => (batch, false),

@@ -33,6 +33,7 @@ mod pages;
 mod render;
 mod renders;
 mod scrape;
+mod templates;
 
 use std::any::Any;
 use std::time::Duration;
@@ -87,6 +88,9 @@ fn routes() -> OpenApiRouter<App> {
         .routes(routes!(batches::retry))
         .routes(routes!(batches::deliveries))
         .routes(routes!(batches::retry_delivery))
+        .routes(routes!(templates::list))
+        .routes(routes!(templates::show, templates::put, templates::remove))
+        .routes(routes!(templates::preview))
         .routes(routes!(files::serve))
         .routes(routes!(openapi::serve))
         .merge(process_routes())
@@ -123,7 +127,7 @@ fn complete(routes: Router<App>, app: App) -> Router {
 fn cors() -> CorsLayer {
     CorsLayer::new()
         .allow_origin(AnyOrigin)
-        .allow_methods([Method::GET, Method::HEAD, Method::POST, Method::DELETE, Method::OPTIONS])
+        .allow_methods([Method::GET, Method::HEAD, Method::POST, Method::PUT, Method::DELETE, Method::OPTIONS])
         .allow_headers([
             header::CONTENT_TYPE,
             header::AUTHORIZATION,

@@ -11,6 +11,7 @@ use utoipa::openapi::{RefOr, Required, Schema};
 
 use super::api_error::ApiError;
 use crate::jobs::Status;
+use crate::templates::Filter;
 
 /// Name of the parameter with the API key.
 const KEY: &str = "KEY";
@@ -81,6 +82,29 @@ impl IntoParams for Paging {
         vec![
             parameter("page", "Page of the list, from 1; default 1", number().maximum(Some(u32::MAX))),
             parameter("per_page", "Entries of a page; default 100", number().maximum(Some(MAX_PER_PAGE))),
+        ]
+    }
+}
+
+/// `name` and `tag`: which templates a list has.
+pub(super) struct TemplateFilter(pub(super) Filter);
+
+impl<S: Sync> FromRequestParts<S> for TemplateFilter {
+    type Rejection = ApiError;
+
+    async fn from_request_parts(head: &mut Parts, _: &S) -> Result<Self, ApiError> {
+        let query = QueryParameters::of(&head.uri);
+        let text = |name| query.last(name).filter(|it| !it.is_empty()).map(str::to_owned);
+        Ok(Self(Filter { name: text("name"), tag: text("tag") }))
+    }
+}
+
+impl IntoParams for TemplateFilter {
+    fn into_params(_: impl Fn() -> Option<ParameterIn>) -> Vec<Parameter> {
+        let text = || ObjectBuilder::new().schema_type(Type::String);
+        vec![
+            parameter("name", "Only templates with this in their name or id, in any case", text()),
+            parameter("tag", "Only templates with this tag", text()),
         ]
     }
 }

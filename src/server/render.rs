@@ -10,7 +10,7 @@ use bytes::Bytes;
 use serde::Serialize;
 use utoipa::ToSchema;
 
-use super::api_error::ApiError;
+use super::api_error::{ApiError, ErrorBody};
 use super::app::App;
 use super::body;
 use super::links::link_base;
@@ -59,6 +59,7 @@ const SERVER_TIMING: HeaderName = HeaderName::from_static("server-timing");
                 ("server-timing" = String, description = "Duration of each stage in milliseconds"),
             ),
         ),
+        (status = 503, description = "The service cannot answer at the moment, or the store of templates does not work", body = ErrorBody),
         schemas::RenderErrors,
     ),
     security(("key" = []), ("bearer" = [])),
@@ -82,6 +83,7 @@ async fn answer(app: &App, request: Request, notes: &mut RenderNotes) -> Result<
     let _permit = app.limits.enter(caller, &mut notes.quota)?;
     body::check_media_type(&head.headers)?;
     let bytes = body::read(&head.headers, body, &app.settings.server).await?;
+    let bytes = app.templates.expand(&caller.unwrap_or_default().into(), &bytes).await?.unwrap_or(bytes);
     let mut session = app.renderers.admit().await?;
     let answered = answer_admitted(app, &mut session, &head.headers, bytes, notes).await;
     notes.timings = session.timings().clone();

@@ -46,7 +46,11 @@ async fn answer(app: &App, request: Request, notes: &mut RenderNotes) -> Result<
     let SubmissionHead { owner, idempotency_key, link_base } = SubmissionHead::read(app, &head, notes)?;
     body::check_media_type(&head.headers)?;
     let body = body::read(&head.headers, body, &app.settings.server).await?;
-    let submission = Submission { owner: owner.clone(), body, link_base, idempotency_key };
+    let (body, sent) = match app.templates.expand(&owner, &body).await? {
+        Some(expanded) => (expanded, Some(body)),
+        None => (body, None),
+    };
+    let submission = Submission { owner: owner.clone(), body, sent, link_base, idempotency_key };
     let (mut job, replayed) = match app.jobs.submit(submission).await? {
         SubmitOutcome::New(job) => (job, false),
         SubmitOutcome::Replayed(job) => (job, true),

@@ -54,7 +54,10 @@ pub(super) enum RenderErrors {
 #[schema(example = json!({"design": {"width": 60, "height": 40, "pages": [{"background": "tomato", "children": [
     {"type": "text", "text": "Hello {who}", "width": 60, "height": 20, "fontSize": 10}]}]}, "outputFormat": "dataURL", "variables": {"who": "you"}}))]
 pub(super) struct ClassicCall {
-    design: Design,
+    /// The design; or `template`.
+    design: Option<Design>,
+    /// Extension: a template in place of the design, `id` or `id@version`.
+    template: Option<String>,
     /// Form of the answer: the picture inside JSON, a link to it, or its bytes.
     #[schema(default = "dataURL")]
     output_format: Option<AnswerFormat>,
@@ -72,11 +75,32 @@ pub(super) struct ClassicCall {
 #[schema(example = json!({"design": {"width": 60, "height": 40, "pages": [{"background": "tomato", "children": [
     {"type": "text", "text": "Hello {who}", "width": 60, "height": 20, "fontSize": 10}]}]}, "format": "png", "variables": {"who": "you"}}))]
 pub(super) struct JobCall {
-    design: Design,
+    /// The design; or `template`.
+    design: Option<Design>,
+    /// Extension: a template in place of the design, `id` or `id@version`.
+    template: Option<String>,
     /// Address that is notified of every change of the job.
     webhook: Option<String>,
     #[serde(flatten)]
     options: Options,
+}
+
+/// Body of `PUT /api/templates/{id}`. What is absent stays as it is; a new template has the name, the description and
+/// the tags in `custom` of its design.
+#[derive(Serialize, ToSchema)]
+#[schema(example = json!({"design": {"width": 60, "height": 40, "pages": [{"background": "tomato", "children": [
+    {"type": "text", "text": "Hello {who}", "width": 60, "height": 20, "fontSize": 10}]}]}, "name": "Greeting", "tags": ["cards"]}))]
+pub(super) struct TemplateBody {
+    design: Design,
+    /// Name for people. Default: the id.
+    #[schema(max_length = 200)]
+    name: Option<String>,
+    /// What it is for.
+    #[schema(max_length = 2000)]
+    description: Option<String>,
+    /// Words to find it by.
+    #[schema(max_items = 50)]
+    tags: Option<Vec<String>>,
 }
 
 /// Body of `POST /api/batches` in JSON: the design, its rows and, beside them, the options of every row. `null` counts
@@ -87,8 +111,10 @@ pub(super) struct JobCall {
     {"type": "text", "text": "Hello {who}", "width": 60, "height": 20, "fontSize": 10}]}]}, "format": "png",
     "rows": [{"who": "Ada"}, {"who": "Zoë"}], "fileName": "{who}"}))]
 pub(super) struct BatchBody {
-    /// The design; or `designUrl`.
+    /// The design; or `designUrl` or `template`.
     design: Option<Design>,
+    /// A template in place of the design, `id` or `id@version`.
+    template: Option<String>,
     /// Address of the design.
     design_url: Option<String>,
     /// The rows with their variables; or `rowsUrl`.

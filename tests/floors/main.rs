@@ -62,6 +62,7 @@ const MAY_IMPORT: &[(&str, &[&str])] = &[
             "renderers",
         ],
     ),
+    ("templates", &["report", "json", "config", "cache", "hash", "jobs", "renderers", "error"]),
     (
         "server",
         &[
@@ -69,6 +70,7 @@ const MAY_IMPORT: &[(&str, &[&str])] = &[
             "report",
             "json",
             "config",
+            "cache",
             "hash",
             "rows",
             "options",
@@ -77,6 +79,7 @@ const MAY_IMPORT: &[(&str, &[&str])] = &[
             "calls",
             "renderers",
             "jobs",
+            "templates",
             "error",
         ],
     ),
@@ -100,6 +103,7 @@ const MAY_IMPORT: &[(&str, &[&str])] = &[
             "calls",
             "renderers",
             "jobs",
+            "templates",
             "error",
             "server",
         ],

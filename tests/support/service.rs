@@ -11,6 +11,7 @@ use tenter::jobs::{Clock, DataFolder, Jobs, Results, system_clock};
 use tenter::pipeline::Engine;
 use tenter::renderers::Renderers;
 use tenter::server::{App, Files, Health, router};
+use tenter::templates::Templates;
 use tower::ServiceExt;
 
 /// A service with its parts and its temporary data folder.
@@ -19,6 +20,7 @@ pub(crate) struct Service {
     pub(crate) engine: Engine,
     pub(crate) files: Files,
     pub(crate) jobs: Jobs,
+    pub(crate) templates: Templates,
     pub(crate) health: Health,
     pub(crate) settings: Settings,
     pub(crate) folder: tempfile::TempDir,
@@ -41,8 +43,9 @@ pub(crate) fn service_at(environment: &[(&str, &str)], clock: Clock) -> Service 
     let jobs = Jobs::open(&settings, &data, renderers.clone(), results.clone(), clock.clone()).expect("a store");
     let files = Files::new(results, &settings.files, clock);
     let health = Health::default();
-    let app = App::new(renderers, settings.clone(), files.clone(), jobs.clone(), health.clone());
-    Service { router: router(app), engine, files, jobs, health, settings, folder }
+    let templates = Templates::open(&settings, &jobs, &renderers).expect("templates");
+    let app = App::new(renderers, settings.clone(), files.clone(), jobs.clone(), templates.clone(), health.clone());
+    Service { router: router(app), engine, files, jobs, templates, health, settings, folder }
 }
 
 /// An HTTP response with its whole body.
