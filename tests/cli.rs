@@ -400,3 +400,30 @@ fn health_without_a_service_names_the_address() {
     assert_eq!(output.status.code(), Some(4));
     assert!(stderr(&output).contains("nothing answers on 127.0.0.1:9 (TENTER_LISTEN)"), "{}", stderr(&output));
 }
+
+#[test]
+fn sign_prints_the_url_with_its_signature() {
+    let folder = folder();
+    let sign = |arguments: &[&str]| {
+        let mut command = tenter(folder.path());
+        command.env("TENTER_URL_KEYS", "shop=0123456789abcdef,press=fedcba9876543210");
+        let output = command.arg("sign").args(arguments).output().expect("runs");
+        (output.status.code(), String::from_utf8_lossy(&output.stdout).trim().to_owned(), stderr(&output))
+    };
+    let (code, signed, _) = sign(&["https://example.com/i/card.png?name=Ada"]);
+    let expected = "https://example.com/i/card.png?name=Ada&s=iJ6Ms8YcatzBQivzUtjQpUNJjzxJSthPIOcP213Y-_I";
+    assert_eq!((code, signed.as_str()), (Some(0), expected));
+    assert_ne!(sign(&["https://example.com/i/card.png?name=Ada", "--key", "press"]).1, expected);
+    let (code, signed, _) = sign(&["/i/card.png", "--valid-for", "1 h"]);
+    assert!(code == Some(0) && signed.starts_with("/i/card.png?_expires="), "{signed}");
+    for (arguments, words) in [
+        (&["/i/card.png", "--key", "other"][..], "no key called \"other\""),
+        (&["/i/card.png", "--valid-for", "soon"], "accepted: a time"),
+        (&["/files/card.png"], "has no /i/"),
+    ] {
+        let (code, _, error) = sign(arguments);
+        assert!(code == Some(2) && error.contains(words), "{code:?} {error}");
+    }
+    let output = tenter(folder.path()).args(["sign", "/i/card.png"]).output().expect("runs");
+    assert!(output.status.code() == Some(2) && stderr(&output).contains("TENTER_URL_KEYS"), "{}", stderr(&output));
+}

@@ -1,4 +1,4 @@
-//! Templates over HTTP: stored ones and those of a folder, and calls that name them.
+//! Templates over HTTP: stored ones and those of a folder, calls that name them, and signed picture URLs.
 
 #[path = "support/service.rs"]
 mod service;
@@ -11,8 +11,11 @@ use axum::body::Body;
 use axum::http::{Request, StatusCode};
 use serde_json::{Value, json};
 use tenter::jobs::Clock;
+use tenter::server::sign_url;
 
 use service::{Answer, Service, png_size, post, service, service_at};
+
+const KEY: &str = "0123456789abcdef";
 
 /// A design with one page, as wide as `width`, and a text with a variable.
 fn design(width: u32) -> Value {
@@ -277,7 +280,7 @@ fn folder_service(files: &[(&str, Value)]) -> (tempfile::TempDir, Service) {
         write(&root, name, design);
     }
     let path = root.path().to_string_lossy().into_owned();
-    let service = service(&[("TENTER_TEMPLATES_DIR", &path)]);
+    let service = service(&[("TENTER_TEMPLATES_DIR", &path), ("TENTER_URL_KEYS", KEY)]);
     (root, service)
 }
 
@@ -370,4 +373,140 @@ async fn files_that_no_template_names_are_removed_when_they_are_old() {
     later.store(3600, Ordering::SeqCst);
     assert_eq!(service.templates.sweep().await, 1);
     assert_eq!(service.get("/api/templates/a").await.json()["design"], design(30));
+}
+
+fn signed(url: &str) -> String {
+    sign_url(url, KEY, None).expect("a URL of a picture")
+}
+
+#[tokio::test]
+async fn signed_url_is_a_picture_in_each_format() {
+    let (_root, service) = folder_service(&[("cards/a.json", design(30))]);
+    for (ending, media_type) in [
+        ("png", "image/png"),
+        ("jpg", "image/jpeg"),
+        ("jpeg", "image/jpeg"),
+        ("webp", "image/webp"),
+        ("pdf", "application/pdf"),
+    ] {
+        let answer = service.get(&signed(&format!("/i/cards/a.{ending}?name=Ada"))).await;
+        assert_eq!((answer.status, answer.header("content-type")), (StatusCode::OK, media_type), "{:?}", answer.body);
+        assert_eq!(answer.header("cache-control"), "public, max-age=3600");
+        let cache = if ending == "jpeg" { "hit" } else { "miss" }; // it is the picture of "jpg"
+        assert_eq!((answer.header("x-tenter-cache"), answer.header("x-tenter-warnings")), (cache, "0"));
+    }
+    let double = service.get(&signed("/i/cards/a.png?name=Ada&_pixelRatio=2")).await;
+    assert_eq!(png_size(&double.body), (60, 40));
+    put(&service, "stored", &design(50)).await;
+    put(&service, "stored", &design(60)).await;
+    assert_eq!(png_size(&service.get(&signed("/i/stored@1.png?name=Ada")).await.body).0, 50);
+
+    let plain = service.get(&signed("/i/cards/a.png?name=Ada")).await;
+    let known = Request::get(signed("/i/cards/a.png?name=Ada")).header("if-none-match", plain.header("etag"));
+    let known = service.call(known.body(Body::empty()).expect("a request")).await;
+    assert_eq!((known.status, known.body.len()), (StatusCode::NOT_MODIFIED, 0));
+    assert_eq!(known.header("etag"), plain.header("etag"));
+    let part = Request::get(signed("/i/cards/a.png?name=Ada")).header("range", "bytes=1-3");
+    let part = service.call(part.body(Body::empty()).expect("a request")).await;
+    assert_eq!((part.status, &part.body[..]), (StatusCode::PARTIAL_CONTENT, &b"PNG"[..]));
+
+    for (url, status, words) in [
+        ("/i/none.png", StatusCode::NOT_FOUND, "not found"),
+        ("/i/cards/a.gif", StatusCode::NOT_FOUND, "not found"),
+        ("/i/stored@7.png", StatusCode::BAD_REQUEST, "template: stored@7 does not exist"),
+        ("/i/cards/a.png?_webhook=x", StatusCode::BAD_REQUEST, "_webhook: is no option"),
+        ("/i/cards/a.png?_pixelRatio=-1", StatusCode::BAD_REQUEST, "_pixelRatio: found"),
+    ] {
+        let answer = service.get(&signed(url)).await;
+        assert_eq!(answer.status, status, "{url}");
+        assert!(answer.error().starts_with(words), "{}", answer.error());
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn signed_url_is_painted_once_for_ten_thousand_requests() {
+    let (root, service) = folder_service(&[("a.json", design(30))]);
+    let service = Arc::new(service);
+    let url = signed("/i/a.png?name=Ada");
+    let begun = Instant::now();
+    let mut misses = 0;
+    for _ in 0..100 {
+        let calls = (0..100).map(|_| {
+            let (service, url) = (service.clone(), url.clone());
+            tokio::spawn(async move { service.get(&url).await })
+        });
+        for answer in futures_util::future::join_all(calls).await {
+            let answer = answer.expect("an answer");
+            assert_eq!(answer.status, StatusCode::OK);
+            misses += usize::from(answer.header("x-tenter-cache") == "miss");
+        }
+    }
+    eprintln!("10000 requests of one signed URL: {:?}", begun.elapsed());
+    assert_eq!(misses, 1);
+    let metrics = String::from_utf8(service.get("/metrics").await.body.to_vec()).expect("text");
+    assert!(metrics.contains("tenter_pictures_painted_total 1\n"), "{metrics}");
+    assert!(metrics.contains("tenter_picture_hits_total 9999\n"), "{metrics}");
+    // A changed template is another picture under the same URL.
+    write(&root, "a.json", &design(200));
+    let changed = service.get(&url).await;
+    assert_eq!((changed.header("x-tenter-cache"), png_size(&changed.body).0), ("miss", 200));
+}
+
+#[tokio::test]
+async fn signed_url_that_is_changed_or_expired_is_refused_before_anything_is_looked_up() {
+    let later = Arc::new(AtomicU64::new(0));
+    let start = SystemTime::UNIX_EPOCH + Duration::from_secs(1_800_000_000);
+    let clock: Clock = Arc::new({
+        let later = later.clone();
+        move || start + Duration::from_secs(later.load(Ordering::SeqCst))
+    });
+    let service = service_at(&[("TENTER_URL_KEYS", KEY)], clock);
+    put(&service, "a", &design(30)).await;
+    let url = signed("/i/a.png?name=Ada&x=1");
+    assert_eq!(service.get(&url).await.status, StatusCode::OK);
+    let signature = url.rsplit("s=").next().expect("a signature").to_owned();
+    for changed in [
+        format!("/i/a.png?x=1&name=Ada&s={signature}"),
+        format!("/i/a.png?name=Eve&x=1&s={signature}"),
+        format!("/i/none.png?name=Ada&x=1&s={signature}"),
+        format!("/i/a.png?name=Ada&x=1&s={}A", &signature[..42]),
+        format!("/i/a.png?name=Ada&x=1&s={signature}&y=1"),
+        "/i/a.png?name=Ada&x=1".to_owned(),
+        "/i/none.png".to_owned(),
+    ] {
+        let answer = service.get(&changed).await;
+        assert_eq!(answer.status, StatusCode::FORBIDDEN, "{changed}");
+        assert!(answer.error().starts_with("the signature of this URL is missing or wrong"), "{}", answer.error());
+    }
+    let expiring = sign_url("/i/a.png?name=Ada", KEY, Some(1_800_000_100)).expect("signed");
+    later.store(40, Ordering::SeqCst);
+    let answer = service.get(&expiring).await;
+    assert_eq!((answer.status, answer.header("cache-control")), (StatusCode::OK, "public, max-age=60"));
+    later.store(100, Ordering::SeqCst);
+    let answer = service.get(&expiring).await;
+    assert_eq!((answer.status, answer.error().as_str()), (StatusCode::FORBIDDEN, "this URL has expired"));
+
+    let without = service_at(&[], tenter::jobs::system_clock());
+    let answer = without.get(&url).await;
+    assert_eq!(answer.status, StatusCode::FORBIDDEN);
+    assert!(answer.error().contains("TENTER_URL_KEYS"), "{}", answer.error());
+}
+
+#[tokio::test]
+async fn signed_url_shows_templates_of_the_key_that_signed_it() {
+    let environment = [
+        ("TENTER_KEYS", "shop=aaaa,press=bbbb"),
+        ("TENTER_URL_KEYS", "shop=0123456789abcdef,shop=old-0123456789abcdef,press=fedcba9876543210"),
+    ];
+    let service = service(&environment);
+    put(&service, "a?KEY=aaaa", &design(30)).await;
+    for (key, status) in [
+        (KEY, StatusCode::OK),
+        ("old-0123456789abcdef", StatusCode::OK),
+        ("fedcba9876543210", StatusCode::NOT_FOUND),
+        ("another-key-of-nobody", StatusCode::FORBIDDEN),
+    ] {
+        let url = sign_url("/i/a.png?name=Ada", key, None).expect("signed");
+        assert_eq!(service.get(&url).await.status, status, "{key}");
+    }
 }

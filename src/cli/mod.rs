@@ -17,6 +17,7 @@ mod render;
 mod renderer;
 mod serve;
 mod settings;
+mod sign;
 mod startup;
 mod worker;
 
@@ -51,6 +52,8 @@ enum Command {
     /// A render process of a service, which starts it.
     #[command(hide = true)]
     Renderer(renderer::Arguments),
+    /// Sign the URL of a picture, https://host/i/template.png?name=value, with a key of TENTER_URL_KEYS.
+    Sign(sign::Arguments),
     /// Measure how fast this machine renders designs, and which stages take the time.
     Bench(bench::Arguments),
     /// Check whether the service on this machine is ready: exit code 0 or 4.
@@ -70,6 +73,7 @@ pub fn run() -> ExitCode {
         Command::Serve(arguments) => serve::run(&arguments),
         Command::Worker(arguments) => worker::run(&arguments),
         Command::Renderer(arguments) => renderer::run(&arguments),
+        Command::Sign(arguments) => sign::run(&arguments),
         Command::Bench(arguments) => bench::run(&arguments),
         Command::Health(arguments) => health::run(&arguments),
         Command::Settings(arguments) => settings::run(&arguments),

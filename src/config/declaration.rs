@@ -14,7 +14,7 @@ pub enum Section {
     Jobs,
     /// Batches: many rows of one design.
     Batches,
-    /// Designs by name.
+    /// Designs by name, and pictures of them by signed URL.
     Templates,
     /// Jobs shared by several machines.
     Cluster,
@@ -62,7 +62,7 @@ impl Section {
             Self::Results => "Results behind links",
             Self::Jobs => "Jobs",
             Self::Batches => "Batches",
-            Self::Templates => "Templates",
+            Self::Templates => "Templates and signed pictures",
             Self::Cluster => "Cluster",
             Self::Webhooks => "Webhooks",
             Self::Rendering => "Rendering",

@@ -47,7 +47,7 @@ pub(super) fn show_bytes(bytes: u64) -> String {
 }
 
 /// Reads a duration; without a unit it is in seconds.
-pub(super) fn read_time(text: &str) -> Option<Duration> {
+pub fn read_time(text: &str) -> Option<Duration> {
     let (number, unit) = split_unit(text);
     let unit = if unit.is_empty() { "s" } else { unit };
     let (_, scale) = TIME_UNITS_MS.iter().find(|(name, _)| *name == unit)?;

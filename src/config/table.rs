@@ -10,7 +10,7 @@ use super::field::Field;
 use super::jobs::{BatchSettings, JobSettings, NatsSettings, WebhookSettings};
 use super::render::{DesignLimits, GpuSettings, IccSettings, PaintSettings, RenderSettings};
 use super::server::{FileSettings, KeyLimits, LogSettings, ServerSettings};
-use super::templates::TemplateSettings;
+use super::templates::{PictureSettings, TemplateSettings};
 
 /// All settings, one struct per module.
 #[derive(Clone, Debug, Default)]
@@ -29,6 +29,8 @@ pub struct Settings {
     pub batches: BatchSettings,
     /// Where templates come from, and how many there may be.
     pub templates: TemplateSettings,
+    /// Pictures by signed URL.
+    pub pictures: PictureSettings,
     /// Admission, threads, deadlines and caches of renders.
     pub render: RenderSettings,
     /// Limits of one design.
@@ -129,6 +131,7 @@ pub static SETTINGS: LazyLock<Vec<Setting>> = LazyLock::new(|| {
     add(&mut all, JobSettings::DECLARATIONS, |settings| &mut settings.jobs);
     add(&mut all, BatchSettings::DECLARATIONS, |settings| &mut settings.batches);
     add(&mut all, TemplateSettings::DECLARATIONS, |settings| &mut settings.templates);
+    add(&mut all, PictureSettings::DECLARATIONS, |settings| &mut settings.pictures);
     add(&mut all, NatsSettings::DECLARATIONS, |settings| &mut settings.nats);
     add(&mut all, WebhookSettings::DECLARATIONS, |settings| &mut settings.webhooks);
     add(&mut all, RenderSettings::DECLARATIONS, |settings| &mut settings.render);

@@ -52,6 +52,8 @@ pub(super) enum ApiError {
     Header(&'static str, &'static str),
     /// A parameter of the path has a wrong value: its name, and what is accepted.
     Path(&'static str, &'static str),
+    /// The URL is not signed as it must be; why.
+    Forbidden(&'static str),
     /// A template cannot be changed at the moment, or not by calls; why.
     TemplateConflict(String),
     /// A query parameter has a wrong value: its name, and what is accepted.
@@ -156,6 +158,7 @@ impl ApiError {
             Self::BodyTooLarge { .. } | Self::AnswerTooLarge { .. } => StatusCode::PAYLOAD_TOO_LARGE,
             Self::BodyTimeout { .. } => StatusCode::REQUEST_TIMEOUT,
             Self::IncompleteBody | Self::Header(..) | Self::Path(..) | Self::Query(..) => StatusCode::BAD_REQUEST,
+            Self::Forbidden(_) => StatusCode::FORBIDDEN,
             Self::IdempotencyConflict | Self::TemplateConflict(_) => StatusCode::CONFLICT,
             Self::TooManyJobs { .. }
             | Self::TooManyRows { .. }
@@ -201,6 +204,7 @@ impl ApiError {
             Self::MethodNotAllowed => "this path does not take this method; see the Allow header".into(),
             Self::Header(name, accepted) => format!("the header {name} cannot be used; accepted: {accepted}"),
             Self::Path(name, accepted) => format!("{name} in the path cannot be used; accepted: {accepted}"),
+            Self::Forbidden(reason) => (*reason).into(),
             Self::TemplateConflict(reason) => reason.clone(),
             Self::Query(name, accepted) => format!("the query parameter {name} cannot be used; accepted: {accepted}"),
             Self::IdempotencyConflict => {

@@ -7,6 +7,7 @@ use super::lifecycle::Health;
 use super::limits::Limits;
 use super::links::Files;
 use super::metrics::Metrics;
+use super::signed::Pictures;
 use crate::config::Settings;
 use crate::jobs::Jobs;
 use crate::renderers::Renderers;
@@ -22,6 +23,7 @@ pub struct App {
     pub(super) files: Files,
     pub(super) jobs: Jobs,
     pub(super) templates: Templates,
+    pub(super) pictures: Pictures,
     pub(super) health: Health,
     pub(super) metrics: Metrics,
 }
@@ -38,8 +40,9 @@ impl App {
     ) -> Self {
         let keys = Arc::new(KeyRing::new(&settings.server.keys));
         let limits = Arc::new(Limits::new(&settings.server));
-        let metrics = Metrics::new(&renderers);
+        let pictures = Pictures::new(&settings.pictures);
+        let metrics = Metrics::new(&renderers, pictures.counts());
         let settings = Arc::new(settings);
-        Self { renderers, settings, keys, limits, files, jobs, templates, health, metrics }
+        Self { renderers, settings, keys, limits, files, jobs, templates, pictures, health, metrics }
     }
 }

@@ -23,6 +23,7 @@ use prometheus_client::metrics::histogram::Histogram;
 use prometheus_client::metrics::info::Info;
 use prometheus_client::registry::{Registry, Unit};
 
+use super::signed::PictureCounts;
 use crate::error::Error;
 use crate::jobs::{Counts, StoreError};
 use crate::pipeline::seconds;
@@ -64,7 +65,7 @@ struct RouteLabel {
 }
 
 impl Metrics {
-    pub(super) fn new(renderers: &Renderers) -> Self {
+    pub(super) fn new(renderers: &Renderers, pictures: &PictureCounts) -> Self {
         let durations = Family::<RouteLabel, Histogram, fn() -> Histogram>::new_with_constructor(seconds);
         let (requests, in_progress) = (Family::default(), Gauge::default());
         let mut registry = Registry::with_prefix("tenter");
@@ -111,6 +112,8 @@ impl Metrics {
             "Requests of designs for addresses that are not allowed",
             assets.refusals.clone(),
         );
+        registry.register("pictures_painted", "Pictures of signed URLs that were painted", pictures.painted.clone());
+        registry.register("picture_hits", "Answers to signed URLs without painting", pictures.hits.clone());
         let jobs = JobGauges::default();
         registry.register("jobs_scheduled", "Jobs waiting for a worker", jobs.scheduled.clone());
         registry.register("jobs_progress", "Jobs being rendered", jobs.progress.clone());

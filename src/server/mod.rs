@@ -16,6 +16,7 @@ mod prefer;
 mod query;
 mod ranges;
 mod schemas;
+mod signed;
 mod traces;
 
 mod listen;
@@ -55,6 +56,7 @@ pub use self::app::App;
 pub use self::lifecycle::Health;
 pub use self::links::Files;
 pub use self::listen::{Stopped, serve};
+pub use self::signed::{SignError, sign_url};
 
 /// How long browsers may cache the answer to a preflight request.
 const PREFLIGHT_AGE: Duration = Duration::from_secs(24 * 3600);
@@ -92,6 +94,8 @@ fn routes() -> OpenApiRouter<App> {
         .routes(routes!(templates::show, templates::put, templates::remove))
         .routes(routes!(templates::preview))
         .routes(routes!(files::serve))
+        // The document has it as `/i/{picture}`, since a path there has no parameter with slashes.
+        .route("/i/{*picture}", get(signed::serve))
         .routes(routes!(openapi::serve))
         .merge(process_routes())
 }

@@ -25,7 +25,8 @@ const ANY_FORMAT: &str = "*/*";
         description = "Renders Polotno designs to files. Paths, fields and answers are those of Polotno's cloud render API \
                        where that is documented; a client changes the host."
     ),
-    modifiers(&KeySchemes)
+    modifiers(&KeySchemes),
+    paths(super::signed::serve)
 )]
 pub(super) struct Description;
 
