@@ -116,16 +116,11 @@ fn problem(message: String) -> Error {
     Error::invalid(Problem { path: Named::at(), message })
 }
 
-/// `body`, which [`Named::in_body`] has accepted, with `design` as its first member.
+/// `body`, which [`Named::in_body`] has accepted, with `design` as its last member, which replaces an earlier `null`.
 pub(super) fn with_design(body: &[u8], design: &[u8]) -> Result<Bytes, super::TemplateError> {
-    let start = body.iter().position(|it| *it == b'{').map(|at| at + 1);
-    let start = start.ok_or_else(|| refused(&JsonPath::root(), "is no object"))?;
-    let mut whole = Vec::with_capacity(design.len() + body.len() + 16);
-    whole.extend_from_slice(b"{\"design\":");
-    whole.extend_from_slice(design);
-    whole.push(b',');
-    whole.extend_from_slice(&body[start..]);
-    Ok(whole.into())
+    let end = body.iter().rposition(|it| *it == b'}').ok_or_else(|| refused(&JsonPath::root(), "is no object"))?;
+    let (members, rest) = body.split_at(end);
+    Ok([members, b",\"design\":", design, rest].concat().into())
 }
 
 #[cfg(test)]
@@ -176,8 +171,9 @@ mod tests {
     }
 
     #[test]
-    fn design_is_inserted_as_the_first_member() {
-        let whole = with_design(b" {\"template\": \"a\"}", b"{\"pages\":[]}").expect("an object");
-        assert_eq!(&whole[..], br#"{"design":{"pages":[]},"template": "a"}"#);
+    fn design_is_the_last_member_so_that_it_replaces_a_null() {
+        let whole = with_design(b" {\"template\": \"a\", \"design\": null} ", b"{\"pages\":[]}").expect("an object");
+        assert_eq!(&whole[..], br#" {"template": "a", "design": null,"design":{"pages":[]}} "#);
+        assert_eq!(serde_json::from_slice::<Value>(&whole).expect("JSON")["design"], serde_json::json!({"pages": []}));
     }
 }

@@ -119,6 +119,9 @@ fn processes_reach_neither_network_nor_files_nor_programs() {
     }
 }
 
+/// Header of a page that the first GPU has painted.
+const ON_GPU: &str = "x-tenter-rasterizer: gpu0";
+
 /// Software Vulkan stands for the GPU.
 #[test]
 #[expect(clippy::disallowed_methods, reason = "reads a variable of the tests, not a setting")]
@@ -145,11 +148,11 @@ fn gpu_has_a_process_while_its_process_is_replaced() {
     until("a process is replaced", || {
         number += 1;
         let answer = service.post("/api/render", &small(number));
-        assert_eq!((answer.status, answer.header("x-tenter-rasterizer")), (200, "gpu0"), "page {number}");
+        assert!(answer.status == 200 && answer.head.contains(ON_GPU), "page {number}: {}", answer.head);
         replaced().then_some(())
     });
     until_serving(&service, 2);
     for number in 1000..1010 {
-        assert_eq!(service.post("/api/render", &small(number)).header("x-tenter-rasterizer"), "gpu0");
+        assert!(service.post("/api/render", &small(number)).head.contains(ON_GPU), "page {number}");
     }
 }
