@@ -45,8 +45,8 @@ pub struct RenderOptions {
     /// `textSizing` — whether the option or the element decides how texts fit their boxes. Default: that of the editor
     /// version.
     pub text_sizing: Option<TextSizing>,
-    /// `textSplitAllowed` — break words wider than the box also with [`TextSizing::Element`], as the editor always
-    /// does. Otherwise the text shrinks, where allowed. Default false.
+    /// `textSplitAllowed` — break words wider than the box also with [`TextSizing::Element`]. Otherwise the text
+    /// shrinks, where allowed. Default false.
     pub text_split_allowed: bool,
     /// `lineBreaking` — rules for line breaks. Default `editor`.
     pub line_breaking: LineBreaking,
@@ -191,10 +191,10 @@ pub enum MissingHeight {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "lowercase")]
 pub enum TextSizing {
-    /// `editor` — only the option [`TextOverflow`] applies, as in the editor's SDK 4.4.
+    /// `editor` — only the option [`TextOverflow`] applies, as in the editor up to SDK 4.15.
     Editor,
-    /// `element` — as in the editor's newer documentation: `textOverflow`, `maxLines`, `minFontSize` and `maxFontSize`
-    /// of a text element apply, and words are broken only where `textSplitAllowed` is set.
+    /// `element` — as in the editor from SDK 4.16 on: `textOverflow`, `maxLines`, `minFontSize` and `maxFontSize` of a
+    /// text element apply, and words are broken only where `textSplitAllowed` is set.
     Element,
 }
 
@@ -344,7 +344,7 @@ impl RenderOptions {
             pixel_ratio: pixel_ratio(json).unwrap_or(defaults.pixel_ratio),
             ignore_background: json.flag_or("ignoreBackground", false),
             include_bleed: json.flag_or("includeBleed", false),
-            sdk: json.one_of("sdk", &EditorVersion::ALL.map(|it| (it.as_str(), it))),
+            sdk: sdk(json),
             text_overflow: json.one_of("textOverflow", TEXT_OVERFLOW).unwrap_or_default(),
             text_vertical_resize: json.flag_or("textVerticalResizeEnabled", false),
             missing_height: json.one_of("missingHeight", MISSING_HEIGHT).unwrap_or_default(),
@@ -388,6 +388,12 @@ const MISSING_HEIGHT: &[(&str, MissingHeight)] = &[("fit", MissingHeight::Fit), 
 const TEXT_SIZING: &[(&str, TextSizing)] = &[("editor", TextSizing::Editor), ("element", TextSizing::Element)];
 
 const LINE_BREAKING: &[(&str, LineBreaking)] = &[("editor", LineBreaking::Editor), ("unicode", LineBreaking::Unicode)];
+
+/// Reads the name of an editor version.
+fn sdk(json: &mut Reader<'_>) -> Option<EditorVersion> {
+    let versions = EditorVersion::RELEASES.map(|name| (name, EditorVersion::named(name)));
+    json.one_of("sdk", &versions).flatten()
+}
 
 /// Reads a number that satisfies `accept`; any other is a problem.
 fn checked(json: &mut Reader<'_>, key: &str, accepted: &str, accept: impl Fn(f64) -> bool) -> Option<f64> {
@@ -518,7 +524,7 @@ mod tests {
             text_overflow: TextOverflow::Ellipsis,
             text_vertical_resize: true,
             missing_height: MissingHeight::Auto,
-            sdk: Some(EditorVersion::V4_4),
+            sdk: Some(EditorVersion::OLDEST),
             text_sizing: Some(TextSizing::Element),
             text_split_allowed: true,
             line_breaking: LineBreaking::Unicode,

@@ -448,12 +448,16 @@ enum TextOverflow {
 }
 
 /// A version of the editor's SDK.
-#[derive(Serialize, ToSchema)]
-#[expect(dead_code, reason = "describes JSON")]
-enum EditorVersion {
-    #[serde(rename = "4.4")]
-    V4_4,
+#[derive(Serialize)]
+struct EditorVersion(String);
+
+impl PartialSchema for EditorVersion {
+    fn schema() -> RefOr<Schema> {
+        one_of_words("A version of the editor's SDK.", crate::config::EditorVersion::RELEASES.into_iter())
+    }
 }
+
+impl ToSchema for EditorVersion {}
 
 /// Rules that fit texts to their boxes.
 #[derive(Serialize, ToSchema)]

@@ -24,6 +24,18 @@ pub struct DrawStyle {
     pub opacity: Opacity,
     /// Every word becomes a node of its own, also without a stroke: for shadows that are drawn word by word.
     pub word_by_word: bool,
+    /// The pieces in which decoration lines are drawn.
+    pub decoration_pieces: DecorationPieces,
+}
+
+/// The pieces in which underlines and similar lines are drawn. Those on a curve follow the curve in either case.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum DecorationPieces {
+    /// Word by word with its letters, which leaves a faint seam where two bands meet inside a px.
+    #[default]
+    Words,
+    /// One band for all neighbouring runs of a line whose bands have the same place and paint, over the letters.
+    Lines,
 }
 
 /// The scene nodes of a text, bottom to top. (0, 0) is the top-left corner of its box.
@@ -88,6 +100,11 @@ pub fn draw(text: &LaidOut, style: &DrawStyle) -> TextNodes {
                 draw_run(run, style, &mut drawn);
             }
         }
+        if style.decoration_pieces == DecorationPieces::Lines {
+            draw_whole_decorations(&line.markers, style, &mut drawn);
+            draw_whole_decorations(&line.runs, style, &mut drawn);
+            drawn.ends.push((drawn.strokes.len(), drawn.fills.len()));
+        }
         drawn.links.extend(links(&line.runs));
     }
     drawn
@@ -108,13 +125,29 @@ pub(super) fn links(runs: &[LineRun]) -> Option<Node> {
 
 pub(super) fn draw_run(run: &LineRun, style: &DrawStyle, drawn: &mut TextNodes) {
     draw_glyphs(run, style, drawn);
-    if run.style.decorations.is_empty() {
+    if run.style.decorations.is_empty() || style.decoration_pieces == DecorationPieces::Lines {
         return;
     }
     let stroke = style.stroke.as_ref().map(|(paint, stroke)| (paint, stroke.width));
-    // The editor decorates word by word, which leaves a faint seam where two bands meet inside a px.
     for word in run.words() {
         decorate::decorations(&word, &style.fill, stroke, style.opacity, &mut drawn.fills);
+    }
+}
+
+/// The decoration lines of one line of text, each as long as its neighbours continue it.
+fn draw_whole_decorations(runs: &[LineRun], style: &DrawStyle, drawn: &mut TextNodes) {
+    let stroke = style.stroke.as_ref().map(|(paint, stroke)| (paint, stroke.width));
+    let place = |run: &LineRun| (run.baseline, run.font_size, run.ascent);
+    let continues = |a: &LineRun, b: &LineRun| a.style.decorations == b.style.decorations && place(a) == place(b);
+    for alike in runs.chunk_by(continues) {
+        let [first, .., last] = alike else {
+            alike
+                .iter()
+                .for_each(|run| decorate::decorations(run, &style.fill, stroke, style.opacity, &mut drawn.fills));
+            continue;
+        };
+        let whole = LineRun { width: last.x + last.width - first.x, glyphs: Vec::new(), ..first.clone() };
+        decorate::decorations(&whole, &style.fill, stroke, style.opacity, &mut drawn.fills);
     }
 }
 
@@ -168,6 +201,10 @@ mod tests {
     use super::*;
 
     fn drawn(text: &str, width: f64) -> TextNodes {
+        drawn_in(text, width, DecorationPieces::Words)
+    }
+
+    fn drawn_in(text: &str, width: f64, decoration_pieces: DecorationPieces) -> TextNodes {
         let mut layouter = layouter();
         let base = style("Liberation Sans", 20.0);
         let blocks: TextBlocks = markup::parse(text, &Arc::clone(&base), Case::None);
@@ -180,6 +217,7 @@ mod tests {
             background: None,
             opacity: Opacity::OPAQUE,
             word_by_word: false,
+            decoration_pieces,
         };
         draw(&laid_out, &style)
     }
@@ -209,6 +247,7 @@ mod tests {
             background: None,
             opacity: Opacity::OPAQUE,
             word_by_word: false,
+            decoration_pieces: DecorationPieces::Words,
         };
         let letters = draw(&laid_out, &style).take_letters();
         let of_node = |node: &Node| match node {
@@ -236,6 +275,26 @@ mod tests {
         assert!((first.x0 - 11.1).abs() < 0.1 && (first.width() - 28.9).abs() < 0.1, "{first:?}");
         assert_eq!(first.height(), 22.0);
         assert_eq!((links[1].area.x0, links[1].area.y0 - first.y0), (0.0, 24.0));
+    }
+
+    #[test]
+    fn decoration_lines_are_one_band_or_one_for_each_word() {
+        let text = "<p><u>H <b>H</b> H</u> H</p>";
+        let bands = |pieces| {
+            let fills = drawn_in(text, 200.0, pieces).fills;
+            let of_node = |node: &Node| match node {
+                Node::Path(path) => Some(kurbo::Shape::bounding_box(&path.outline)),
+                Node::Group(_) | Node::Glyphs(_) | Node::Image(_) => None,
+            };
+            fills.iter().filter_map(of_node).collect::<Vec<_>>()
+        };
+        let words = bands(DecorationPieces::Words);
+        let whole = bands(DecorationPieces::Lines);
+        assert!(words.len() > 2, "{words:?}");
+        let all = words.iter().copied().reduce(|a, b| a.union(b)).expect("bands");
+        assert_eq!(whole.len(), 1, "{whole:?}");
+        assert!((whole[0].x0 - all.x0).abs() < 1e-9 && (whole[0].x1 - all.x1).abs() < 1e-9, "{whole:?} {all:?}");
+        assert_eq!((whole[0].y0, whole[0].y1), (all.y0, all.y1));
     }
 
     #[test]

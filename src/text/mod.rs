@@ -38,7 +38,7 @@ pub use cell::{CellText, draw_cell, lay_out_cell};
 pub use curve::{CurvedText, curve, draw_curved};
 pub use damage::{DamagedGlyph, remove_damaged_glyphs};
 pub use decorate::{TextBackground, rounded_rect};
-pub use draw::{DrawStyle, TextNodes, draw};
+pub use draw::{DecorationPieces, DrawStyle, TextNodes, draw};
 pub use faces::{Face, FaceStyle};
 pub use families::{FAMILY_ALIASES, FamilySource, FontLibrary, FontSet, LAST_RESORT_FAMILY, LibraryError};
 pub use fit::{Overflow, Sizing, fit};

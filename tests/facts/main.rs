@@ -17,6 +17,7 @@ mod rich;
 mod shapes;
 mod text;
 mod text_fit;
+mod versions;
 
 use std::ops::Range;
 

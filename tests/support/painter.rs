@@ -10,7 +10,7 @@ use std::time::Duration;
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use serde_json::Value;
-use tenter::config::{RasterizerChoice, Settings};
+use tenter::config::{EditorVersion, RasterizerChoice, Settings};
 use tenter::json::Problems;
 use tenter::options::RenderOptions;
 use tenter::pipeline::{Engine, Pages, RenderRequest, Rendered, RenderedPage, format_for};
@@ -31,10 +31,12 @@ pub(crate) struct Painter {
     runtime: Runtime,
 }
 
-/// Default settings without the limit on enlarging images, because test cases use small ones.
+/// Default settings except that images may be enlarged, because test cases use small ones, and that designs without the
+/// option `sdk` are drawn as the release that was measured.
 fn settings() -> Settings {
     let mut settings = Settings::default();
     settings.render.min_image_dpi = 0.0;
+    settings.render.sdk = EditorVersion::OLDEST;
     settings
 }
 

@@ -5,7 +5,7 @@ use std::path::Path;
 use std::time::Duration;
 
 use image::RgbaImage;
-use tenter::config::{RasterizerChoice, Settings};
+use tenter::config::{EditorVersion, RasterizerChoice, Settings};
 use tenter::pipeline::Engine;
 
 use crate::compare;
@@ -25,6 +25,7 @@ fn wild_gpu_paints_as_the_cpu_does() {
     }
     let mut settings = Settings::default();
     settings.render.rasterizer = RasterizerChoice::Cpu;
+    settings.render.sdk = EditorVersion::OLDEST;
     let cpu = Engine::new(&settings).expect("the default settings start an engine");
     settings.render.rasterizer = RasterizerChoice::Gpu;
     settings.gpu.allow_software = true;

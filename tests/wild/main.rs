@@ -26,7 +26,7 @@ use std::fs;
 use std::path::Path;
 
 use report::Outcome;
-use tenter::config::{RasterizerChoice, Settings};
+use tenter::config::{EditorVersion, RasterizerChoice, Settings};
 use tenter::pipeline::Engine;
 
 /// Smallest accepted shares of a set's designs that are close to their references.
@@ -60,6 +60,7 @@ fn wild_pictures_are_close_to_the_editors() {
     }
     let mut settings = Settings::default();
     settings.render.rasterizer = RasterizerChoice::Cpu;
+    settings.render.sdk = EditorVersion::OLDEST; // the release that drew the references
     let engine = Engine::new(&settings).expect("the default settings start an engine");
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build().expect("a runtime");
     let tasks: Vec<_> = designs

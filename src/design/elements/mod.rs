@@ -17,6 +17,7 @@ use std::sync::Arc;
 
 use serde_json::Value;
 
+use self::table::TableCell;
 use self::text_style::TextStyle;
 use self::unused::DrawnEffects;
 use super::input::{Input, ReadState};
@@ -134,11 +135,11 @@ impl Element {
     pub(super) fn texts(&self) -> Vec<ElementText<'_>> {
         match self {
             Self::Text(text) => {
-                vec![ElementText { style: &text.style, origin: &text.common.origin, markup: Some(&text.text) }]
+                vec![ElementText { style: &text.style, origin: &text.common.origin, markup: &text.text }]
             }
             Self::Table(table) => {
                 let written = table.cells.iter().filter(|cell| !cell.text.is_empty());
-                written.map(|cell| ElementText { style: &cell.style, origin: &cell.origin, markup: None }).collect()
+                written.map(ElementText::of_cell).collect()
             }
             Self::Image(_)
             | Self::Svg(_)
@@ -178,8 +179,14 @@ pub(super) struct ElementText<'a> {
     pub(super) style: &'a TextStyle,
     /// The element or table cell.
     pub(super) origin: &'a Origin,
-    /// The text, where it may be markup.
-    pub(super) markup: Option<&'a str>,
+    /// The text, which may be markup.
+    pub(super) markup: &'a str,
+}
+
+impl<'a> ElementText<'a> {
+    fn of_cell(TableCell { style, origin, text, .. }: &'a TableCell) -> Self {
+        Self { style, origin, markup: text }
+    }
 }
 
 fn refuse_kind(json: &mut Reader<'_>, id: &str) {

@@ -158,7 +158,7 @@ fn needed_faces<'a>(design: &'a Design, pages: &[usize]) -> Vec<&'a FontFace> {
     let mut by_markup = false;
     for page in chosen(design, pages) {
         each_shown(&page.children, &mut |element| {
-            by_markup |= element.texts().iter().any(|it| it.markup.is_some_and(|text| text.contains("font-family")));
+            by_markup |= element.texts().iter().any(|it| it.markup.contains("font-family"));
         });
     }
     // A colour font of the design is also used for emoji in other families.

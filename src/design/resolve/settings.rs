@@ -88,10 +88,8 @@ impl ResolveSettings {
 mod tests {
     use serde_json::json;
 
-    use super::super::super::version::{CellTextEngine, TextShadow};
     use super::*;
     use crate::config::{DesignLimits, EditorVersion};
-    use crate::design::elements::figure::FigureUnits;
 
     fn settings(options: RenderOptions) -> ResolveSettings {
         let design = json!({"pages": [{"children": []}]}).to_string();
@@ -101,17 +99,13 @@ mod tests {
     }
 
     #[test]
-    fn rules_of_sdk_4_4_are_the_default() {
-        let rules = Rules {
-            figure_units: FigureUnits::Outline,
-            text_sizing: TextSizing::Editor,
-            wide_words: WideWords::Break,
-            text_shadow: TextShadow::Letters,
-            cell_text: CellTextEngine::Plain,
-        };
-        let settings = settings(RenderOptions::default());
-        assert_eq!([settings.rules, Rules::of(EditorVersion::V4_4)], [rules; 2]);
-        assert_eq!((settings.text.sizing, settings.text.split_words), (TextSizing::Editor, true));
+    fn rules_are_those_of_the_newest_release_unless_the_request_names_one() {
+        let newest = settings(RenderOptions::default());
+        assert_eq!(newest.rules, Rules::of(EditorVersion::NEWEST));
+        assert_eq!((newest.text.sizing, newest.text.split_words), (TextSizing::Element, false));
+        let oldest = settings(RenderOptions { sdk: Some(EditorVersion::OLDEST), ..RenderOptions::default() });
+        assert_eq!(oldest.rules, Rules::of(EditorVersion::OLDEST));
+        assert_eq!((oldest.text.sizing, oldest.text.split_words), (TextSizing::Editor, true));
     }
 
     #[test]
@@ -119,7 +113,7 @@ mod tests {
         let split = |text_sizing, text_split_allowed| {
             settings(RenderOptions { text_sizing, text_split_allowed, ..RenderOptions::default() }).text.split_words
         };
-        assert!(split(None, false) && split(Some(TextSizing::Editor), false));
+        assert!(split(None, true) && split(Some(TextSizing::Editor), false));
         assert!(!split(Some(TextSizing::Element), false) && split(Some(TextSizing::Element), true));
     }
 }

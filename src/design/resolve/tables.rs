@@ -7,10 +7,10 @@ use kurbo::{Affine, BezPath, Cap, Rect, Shape as _, Stroke};
 use super::super::elements::table::{Border, BorderStyle, Table, TableCell};
 use super::super::elements::text_style::VerticalAlign;
 use super::super::version::CellTextEngine;
-use super::texts::{TextResolver, align, draw_style, span_style};
+use super::texts::{TextResolver, align, blocks, draw_style, span_style};
 use crate::options::TextOverflow;
 use crate::scene::{Group, Node, Path};
-use crate::text::{self, CellText, Overflow};
+use crate::text::{self, CellText, DrawStyle, LaidOut, Overflow, Sizing};
 use crate::units::Opacity;
 
 /// Positions of the grid lines, px: one more than there are columns or rows.
@@ -24,6 +24,29 @@ struct PlacedCell<'a> {
     cell: &'a TableCell,
     row: usize,
     col: usize,
+}
+
+/// The laid-out text of a cell.
+enum FittedCell {
+    Plain(CellText),
+    /// Rich text and the font size drawn, px.
+    Rich(LaidOut, f64),
+}
+
+impl FittedCell {
+    fn height(&self) -> f64 {
+        match self {
+            Self::Plain(text) => text.height,
+            Self::Rich(text, _) => text.height,
+        }
+    }
+
+    fn font_size(&self) -> f64 {
+        match self {
+            Self::Plain(text) => text.font_size,
+            Self::Rich(_, size) => *size,
+        }
+    }
 }
 
 impl PlacedCell<'_> {
@@ -68,7 +91,7 @@ impl TextResolver<'_> {
         for placed in cells {
             let area = grid.text_area(table, placed);
             let Some(laid_out) = self.fitted(placed.cell, area, Overflow::Grow) else { continue };
-            let missing = laid_out.height - area.height();
+            let missing = laid_out.height() - area.height();
             if missing > 0.0 {
                 grid.ys[placed.last_row() + 1..].iter_mut().for_each(|y| *y += missing);
             }
@@ -87,31 +110,50 @@ impl TextResolver<'_> {
         let fitted = self.fitted(cell, area, overflow);
         self.warn_of_glyphs(&cell.origin);
         if !cell.text.is_empty() && cell.style.font_size > 0.0 && !(self.abandoned)() {
-            let drawn_size = fitted.as_ref().map(|laid_out| laid_out.font_size);
+            let drawn_size = fitted.as_ref().map(FittedCell::font_size);
             self.warn_of_shrinking(&cell.origin, cell.style.font_size, drawn_size);
         }
         let laid_out = fitted?;
-        let room = area.height() - laid_out.height;
+        let room = area.height() - laid_out.height();
         let top = match cell.style.vertical_align {
             VerticalAlign::Top => 0.0,
             VerticalAlign::Middle => room / 2.0,
             VerticalAlign::Bottom => room,
         };
-        let style = draw_style(&cell.style, Rect::new(0.0, 0.0, area.width(), laid_out.height), opacity);
-        let children = text::draw_cell(&laid_out, &style);
+        let style = draw_style(&cell.style, Rect::new(0.0, 0.0, area.width(), laid_out.height()), opacity);
+        let children = match &laid_out {
+            FittedCell::Plain(laid_out) => text::draw_cell(laid_out, &style),
+            FittedCell::Rich(laid_out, drawn_size) => {
+                let factor = drawn_size / cell.style.font_size;
+                let stroke = style.stroke.map(|(paint, stroke)| {
+                    let width = stroke.width * factor;
+                    (paint, Stroke { width, ..stroke })
+                });
+                let decoration_pieces = self.settings.rules.decoration_pieces;
+                text::draw(laid_out, &DrawStyle { stroke, decoration_pieces, ..style }).into_nodes()
+            }
+        };
         let transform = Affine::translate((area.x0, area.y0 + top));
         let origin = Some(cell.origin.clone());
         Some(Node::Group(Box::new(Group { origin, transform, children, ..Group::default() })))
     }
 
-    fn fitted(&mut self, cell: &TableCell, area: Rect, overflow: Overflow) -> Option<CellText> {
+    fn fitted(&mut self, cell: &TableCell, area: Rect, overflow: Overflow) -> Option<FittedCell> {
         if cell.text.is_empty() || cell.style.font_size <= 0.0 || (self.abandoned)() {
             return None;
         }
-        let style = Arc::new(span_style(&cell.style));
+        let align = align(cell.style.align);
         match self.settings.rules.cell_text {
             CellTextEngine::Plain => {
-                text::lay_out_cell(self.layouter, &cell.text, &style, area.size(), align(cell.style.align), overflow)
+                let style = Arc::new(span_style(&cell.style));
+                let laid_out = text::lay_out_cell(self.layouter, &cell.text, &style, area.size(), align, overflow);
+                laid_out.map(FittedCell::Plain)
+            }
+            CellTextEngine::Rich => {
+                let shaped = self.layouter.shape(&blocks(&cell.text, &cell.style));
+                let sizing = Sizing { split_words: self.settings.text.split_words, ..overflow.into() };
+                let (laid_out, size) = text::fit(self.layouter, &shaped, area.width(), align, sizing);
+                Some(FittedCell::Rich(laid_out, size))
             }
         }
     }

@@ -15,8 +15,8 @@ use crate::options::{MissingHeight, TextOverflow, TextSizing};
 use crate::report::{Origin, Warning, WarningCode, counted, truncated};
 use crate::scene::{Bitmap, BitmapGrid, Group, Node, Path};
 use crate::text::{
-    self, Align, Case, Decoration, DecorationLine, DecorationStyle, DrawStyle, LaidOut, Layouter, LineHeight, Overflow,
-    Sizing, SpanStyle, TextBackground, TextBlocks, TextNodes, TextWarning, VerticalShift,
+    self, Align, Case, Decoration, DecorationLine, DecorationPieces, DecorationStyle, DrawStyle, LaidOut, Layouter,
+    LineHeight, Overflow, Sizing, SpanStyle, TextBackground, TextBlocks, TextNodes, TextWarning, VerticalShift,
 };
 use crate::units::{Opacity, Px};
 
@@ -90,11 +90,13 @@ impl TextResolver<'_> {
         let stroke = style.stroke.map(|(paint, stroke)| (paint, Stroke { width: stroke.width * factor, ..stroke }));
         let style = DrawStyle { stroke, ..style };
         let effects = &shrunk(&text.effects, factor);
-        let word_by_word = effects.shadow_enabled;
-        let drawn = text::draw(&laid_out, &DrawStyle { background, word_by_word, ..style });
+        let caster = self.shadow_caster(text);
+        let word_by_word = effects.shadow_enabled && caster == TextShadow::Letters;
+        let decoration_pieces = self.settings.rules.decoration_pieces;
+        let drawn = text::draw(&laid_out, &DrawStyle { background, word_by_word, decoration_pieces, ..style });
         let box_height = if resizable { height.max(laid_out.height) } else { laid_out.height };
         let area = Rect::new(0.0, 0.0, text.placement.width, box_height);
-        moved_down(with_effects(drawn, effects, area, self.settings.rules.text_shadow), top)
+        moved_down(with_effects(drawn, effects, area, caster), top)
     }
 
     /// A text on an arc, where height, vertical alignment and overflow have no effect (rendering.md §9.8).
@@ -118,7 +120,12 @@ impl TextResolver<'_> {
                 drawn.background.insert(0, Node::Path(Path::filled(outline, color)));
             }
         }
-        with_effects(drawn, &text.effects, curved.bounds, self.settings.rules.text_shadow)
+        with_effects(drawn, &text.effects, curved.bounds, self.shadow_caster(text))
+    }
+
+    /// What casts the shadow of `text`: without a background, the letters in every version of the editor.
+    fn shadow_caster(&self, text: &Text) -> TextShadow {
+        if text.background_enabled { self.settings.rules.text_shadow } else { TextShadow::Letters }
     }
 
     /// The rules of fitting a text. Fields of the element count only with the option `textSizing`: `element`.
@@ -131,8 +138,9 @@ impl TextResolver<'_> {
                 for key in &own.written {
                     let Origin { path, element } = &text.common.origin;
                     let origin = Origin { path: path.key(key), element: element.clone() };
-                    let message =
-                        format!("{key} of an element has no effect unless the option textSizing is \"element\"");
+                    let message = format!(
+                        "{key} of an element has no effect with textSizing \"editor\", the default up to sdk 4.15"
+                    );
                     self.warn(&origin, WarningCode::Ignored, message);
                 }
                 Sizing { split_words, ..overflow.into() }
@@ -218,8 +226,14 @@ fn shrunk(effects: &Effects, factor: f64) -> Effects {
 /// Applies blur and colour changes to a text in a box of `area`, except to its background (rendering.md §4, §5), and
 /// the shadow to what casts it.
 fn with_effects(mut drawn: TextNodes, effects: &Effects, area: Rect, caster: TextShadow) -> Vec<Node> {
-    let mut children = match caster {
-        TextShadow::Letters => std::mem::take(&mut drawn.background),
+    let background = std::mem::take(&mut drawn.background);
+    let without_shadow;
+    let (mut children, effects) = match caster {
+        TextShadow::Letters => (background, effects),
+        TextShadow::Background => {
+            without_shadow = Effects { shadow_enabled: false, ..effects.clone() };
+            (shadowed(background, effects), &without_shadow)
+        }
     };
     let (blur, recolor) = (Px(if effects.blur_enabled { effects.blur_radius } else { 0.0 }), effects.recolor());
     if !recolor.is_empty() {
@@ -328,6 +342,7 @@ pub(super) fn draw_style(style: &TextStyle, area: Rect, opacity: Opacity) -> Dra
         background: None,
         opacity,
         word_by_word: false,
+        decoration_pieces: DecorationPieces::Words,
     }
 }
 

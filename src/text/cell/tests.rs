@@ -82,6 +82,7 @@ fn cell_decorations_are_strokes_a_quarter_em_from_the_baseline() {
         background: None,
         opacity: Opacity::OPAQUE,
         word_by_word: false,
+        decoration_pieces: Default::default(),
     };
     let of_node = |node: &Node| match node {
         Node::Path(path) => Some(path.outline.elements()[0]),
