@@ -19,6 +19,7 @@ mod serve;
 mod settings;
 mod sign;
 mod startup;
+mod variables;
 mod worker;
 
 use std::process::ExitCode;
@@ -45,6 +46,8 @@ enum Command {
     Render(Box<render::Arguments>),
     /// Render a design once for each row of a file.
     Batch(Box<batch::Arguments>),
+    /// Print the variables of a design as JSON: names, kinds and current values.
+    Variables(variables::Arguments),
     /// Serve the render API over HTTP. With --nats-url nats://…, workers render the jobs
     Serve(serve::Arguments),
     /// Take jobs from a cluster (--nats-url nats://…) and render them
@@ -70,6 +73,7 @@ pub fn run() -> ExitCode {
     let done = match Cli::parse().command {
         Command::Render(arguments) => render::run(&arguments),
         Command::Batch(arguments) => batch::run(&arguments),
+        Command::Variables(arguments) => variables::run(&arguments),
         Command::Serve(arguments) => serve::run(&arguments),
         Command::Worker(arguments) => worker::run(&arguments),
         Command::Renderer(arguments) => renderer::run(&arguments),

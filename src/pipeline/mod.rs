@@ -59,6 +59,7 @@ pub use self::pages::Progress;
 pub use self::request::{CacheUse, RenderRequest, Rendered, RenderedPage};
 pub use self::session::Session;
 pub use self::timings::{Stage, Timings};
+pub use crate::design::variables::{DesignVariable, VariableUse};
 pub use crate::paint::{GpuReport, PrefixCache, Report as PaintReport};
 
 /// Names of all kinds of elements of a design, as their `type` spells them.
@@ -232,6 +233,16 @@ pub fn check_template(mut design: Value, at: JsonPath, limits: &DesignLimits) ->
     variables::make_fillable(&mut design);
     Design::from_value(&design, at, limits)?;
     Ok(())
+}
+
+/// Lists the variables of the design at `at`. Blocks while it reads the design.
+///
+/// # Errors
+/// `Invalid`, with every problem of the design that no values of variables can fix.
+pub fn list_variables(design: Value, at: JsonPath, limits: &DesignLimits) -> Result<Vec<DesignVariable>, Error> {
+    let listed = variables::list(&design);
+    check_template(design, at, limits)?;
+    Ok(listed)
 }
 
 #[cfg(test)]

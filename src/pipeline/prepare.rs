@@ -24,9 +24,9 @@ pub(super) type Fonts = Result<(Layouter, Vec<Warning>), Error>;
 pub(super) fn prepare(resources: &Resources, request: RenderRequest) -> Result<PreparedRequest, Error> {
     let RenderRequest { design: mut value, at, options, format, pages } = request;
     let limits = &resources.design_limits;
-    let filled = options.variables.as_ref().map(|it| variables::fill_in(&mut value, &at, it, limits)).transpose()?;
+    let filled = variables::fill_in(&mut value, &at, options.variables.as_ref(), limits)?;
     let mut design = Design::from_value(&value, at.clone(), limits)?;
-    design.warnings.extend(filled.unwrap_or_default());
+    design.warnings.extend(filled);
     let pages = pages.choose(design.pages.iter().map(|page| &*page.id))?;
     let is_document = matches!(format.kind(), FormatKind::Document);
     for page in pages.iter().map(|index| &design.pages[*index]) {

@@ -35,6 +35,7 @@ mod render;
 mod renders;
 mod scrape;
 mod templates;
+mod variables;
 
 use std::any::Any;
 use std::time::Duration;
@@ -77,6 +78,7 @@ pub fn router(app: App) -> Router {
 fn routes() -> OpenApiRouter<App> {
     OpenApiRouter::with_openapi(openapi::Description::openapi())
         .routes(routes!(render::classic))
+        .routes(routes!(variables::list))
         .routes(routes!(renders::create))
         .routes(routes!(renders::list))
         .routes(routes!(renders::show, renders::remove))

@@ -69,6 +69,13 @@ pub(super) struct ClassicCall {
     variables: Option<BTreeMap<String, VariableValue>>,
 }
 
+/// Body of `POST /api/variables`. Unknown members are ignored.
+#[derive(Serialize, ToSchema)]
+#[schema(example = json!({"design": {"pages": [{"children": [{"type": "text", "text": "Hello {{who}}"}]}]}}))]
+pub(super) struct VariablesCall {
+    design: Design,
+}
+
 /// Body of `POST /api/renders`: the design and, beside it, the options. `null` counts as absent; unknown members are
 /// ignored.
 #[derive(Serialize, ToSchema)]
@@ -377,7 +384,7 @@ struct Options {
     reproducible: Option<bool>,
     /// Frames per second of animated formats.
     fps: Option<Positive>,
-    /// Extension: values of the placeholders in the design.
+    /// Extension: values of the placeholders and bindings in the design.
     variables: Option<BTreeMap<String, VariableValue>>,
 }
 
@@ -552,7 +559,7 @@ enum Profile {
 #[derive(Serialize, ToSchema)]
 #[serde(untagged)]
 #[expect(dead_code, reason = "describes JSON")]
-enum VariableValue {
+pub(super) enum VariableValue {
     Text(String),
     Number(f64),
     Flag(bool),

@@ -1,5 +1,6 @@
 //! The kinds of elements: one file each, and the list from which the enum [`Element`] is made.
 
+pub(super) mod bindable;
 pub mod dash;
 pub mod figure;
 pub mod group;
@@ -169,6 +170,7 @@ impl Element {
             refuse_kind(&mut json, &id);
             return None;
         };
+        bindable::check(kind, &mut json);
         let origin = Origin { path: json.at().clone(), element: id };
         Self::read_kind(kind, Input { json, origin, index, reading })
     }

@@ -13,6 +13,7 @@ const READ: &[&str] = &[
     "backgroundEnabled",
     "backgroundOpacity",
     "backgroundPadding",
+    "bindings",
     "blurEnabled",
     "blurRadius",
     "borderColor",

@@ -1,62 +1,75 @@
 //! Substitution of variables in a design before it is read (design-format.md §7).
 //!
-//! `{name}` in a text or a table cell is replaced by the variable's value, escaped so that it is never parsed as
-//! markup. An element with a `src` whose `custom.variable`, or else whose `name`, is the name of a variable gets the
-//! value as its `src`. Values are not substituted again: a value that contains `{other}` is drawn as that.
+//! `{{name}}` and `{name}` in a text or a table cell are replaced by the variable's value, escaped so that it is never
+//! parsed as markup. A member that an element's `bindings` name gets the value of its variable. An element with a `src`
+//! whose `custom.variable`, or else whose `name`, is the name of a variable gets the value as its `src`. `{{name}}` has
+//! the value that the design itself stores where the call has none.
+
+mod list;
+mod placeholders;
+mod values;
 
 use std::borrow::Cow;
 use std::collections::HashSet;
 use std::sync::Arc;
 
-use serde_json::Value;
+use serde_json::{Map, Value};
 
+use self::placeholders::{Part, Placeholder, is_word, parts};
+use self::values::{CURRENT, Values};
 use super::DesignError;
+use super::elements::bindable::{MemberKind, bindings};
 use super::elements::{Element, VariableMembers};
 use super::input::BoundedWarnings;
 use crate::config::DesignLimits;
 use crate::options::Variables;
 use crate::report::{JsonPath, Problem, Warning, WarningCode, truncated};
 
-/// Maximum length of a placeholder's name, in bytes, which keeps the time for a text full of `{` linear.
-const NAME_BYTES: usize = 200;
+pub use self::list::{DesignVariable, VariableUse, list};
 
-/// Substitutes the placeholders of `design`, whose path is `at`. Returns warnings about placeholders without a
-/// variable, which are left as they are, and about unused variables.
+/// Substitutes the placeholders and bindings of `design`, whose path is `at`, by the values that the call has `given`
+/// and by those that the design stores. Returns warnings about placeholders without a value, which are left as they
+/// are, and about unused variables.
 ///
 /// # Errors
-/// The values add more than `TENTER_MAX_VARIABLE_BYTES`; some placeholders of `design` are then already substituted.
+/// Values that refer to each other in a cycle, that a bound member cannot have, or that add more than
+/// `TENTER_MAX_VARIABLE_BYTES`; some placeholders of `design` are then already substituted.
 pub fn fill_in(
     design: &mut Value,
     at: &JsonPath,
-    variables: &Variables,
+    given: Option<&Variables>,
     limits: &DesignLimits,
 ) -> Result<Vec<Warning>, DesignError> {
+    let current = design.get(CURRENT).cloned();
+    let refused = |problem| DesignError { problems: vec![problem] };
+    let values = Values::new(given, current.as_ref(), &at.key(CURRENT), limits.variable_bytes).map_err(refused)?;
+    if values.are_absent() {
+        return Ok(Vec::new());
+    }
     let mut filler = PlaceholderFiller {
-        variables,
+        values: &values,
+        is_given: given.is_some(),
         used: HashSet::new(),
         left: limits.variable_bytes,
+        limit: limits.variable_bytes,
         warnings: BoundedWarnings::default(),
     };
     let pages = at.key("pages");
     for (index, page) in entries(design, "pages").enumerate() {
-        filler.children(page, &pages.index(index)).map_err(|path| DesignError {
-            problems: vec![Problem {
-                path,
-                message: format!(
-                    "the values of variables add more than {} bytes to the design; the limit is TENTER_MAX_VARIABLE_BYTES",
-                    limits.variable_bytes
-                ),
-            }],
-        })?;
+        filler.children(page, &pages.index(index)).map_err(refused)?;
     }
-    for name in variables.names().filter(|name| !filler.used.contains(name)) {
+    let mut used = filler.used;
+    for name in used.clone() {
+        used.extend(values.names_inside(name));
+    }
+    for name in given.into_iter().flat_map(Variables::names).filter(|name| !used.contains(name)) {
         filler.warnings.push(Warning {
             code: WarningCode::VariableUnused,
             path: JsonPath::from("variables").key(name),
             element: Arc::default(),
             message: format!(
-                "the design does not use this variable: no text contains {{{name}}}, and no image has \
-                 custom.variable or name \"{name}\""
+                "the design does not use this variable: no text contains {{{{{name}}}}} or {{{name}}}, no element is \
+                 bound to it, and no image has custom.variable or name \"{name}\""
             ),
         });
     }
@@ -64,8 +77,8 @@ pub fn fill_in(
 }
 
 /// Replaces everything that a variable may change by a value that is valid: a text with a placeholder by an empty one,
-/// the `src` of an image that a variable can set by a `data:` URL. Problems of `design` that remain are independent of
-/// any values.
+/// a bound member by its default, the `src` of an image that a variable can set by a `data:` URL. Problems of `design`
+/// that remain are independent of any values.
 pub fn make_fillable(design: &mut Value) {
     entries(design, "pages").for_each(make_children_fillable);
 }
@@ -73,19 +86,33 @@ pub fn make_fillable(design: &mut Value) {
 // Recursion is bounded by the depth of the JSON, which `JsonParser` limits.
 fn make_children_fillable(parent: &mut Value) {
     for element in entries(parent, "children") {
+        let bound: Vec<String> = bindings(element).map(|(member, ..)| member.to_owned()).collect();
+        for member in bound {
+            make_fillable_member(element, &member);
+        }
         match members_of(element) {
             VariableMembers::Text => make_text_fillable(element),
             VariableMembers::OfChildren => make_children_fillable(element),
             VariableMembers::TextOfCells => entries(element, "cells").for_each(make_text_fillable),
             VariableMembers::Source => {
-                if names_of(element).next().is_some()
-                    && let Some(element) = element.as_object_mut()
-                {
-                    element.insert("src".into(), "data:,".into());
+                if names_of(element).next().is_some() {
+                    make_fillable_member(element, SOURCE);
                 }
             }
             VariableMembers::None => {}
         }
+    }
+}
+
+/// Member with the URL of an image.
+const SOURCE: &str = "src";
+
+fn make_fillable_member(element: &mut Value, member: &str) {
+    let Some(element) = element.as_object_mut() else { return };
+    if member == SOURCE {
+        element.insert(SOURCE.into(), "data:,".into());
+    } else {
+        element.remove(member);
     }
 }
 
@@ -113,21 +140,21 @@ fn entries<'a>(value: &'a mut Value, key: &str) -> impl Iterator<Item = &'a mut 
     value.get_mut(key).and_then(Value::as_array_mut).into_iter().flatten()
 }
 
-struct PlaceholderFiller<'a> {
-    variables: &'a Variables,
+struct PlaceholderFiller<'v, 'a> {
+    values: &'v Values<'a>,
+    /// Whether the call has values, so that placeholders without one deserve a warning.
+    is_given: bool,
     used: HashSet<&'a str>,
     /// Bytes that values may still add.
     left: usize,
+    limit: usize,
     warnings: BoundedWarnings,
 }
 
-/// The path at which the values exceeded the limit.
-type TooMuch = JsonPath;
-
-impl<'a> PlaceholderFiller<'a> {
+impl PlaceholderFiller<'_, '_> {
     /// Substitutes in the elements of a page or group. Recursion is bounded by the depth of the JSON, which
     /// `JsonParser` limits.
-    fn children(&mut self, parent: &mut Value, at: &JsonPath) -> Result<(), TooMuch> {
+    fn children(&mut self, parent: &mut Value, at: &JsonPath) -> Result<(), Problem> {
         let at = at.key("children");
         for (index, element) in entries(parent, "children").enumerate() {
             self.element(element, &at.index(index))?;
@@ -135,54 +162,82 @@ impl<'a> PlaceholderFiller<'a> {
         Ok(())
     }
 
-    fn element(&mut self, element: &mut Value, at: &JsonPath) -> Result<(), TooMuch> {
+    fn element(&mut self, element: &mut Value, at: &JsonPath) -> Result<(), Problem> {
+        let bound = self.bound(element, at)?;
+        let is_free = |member: &str| !bound.contains_key(member);
         match members_of(element) {
-            VariableMembers::Text => self.text(element, at),
-            VariableMembers::OfChildren => self.children(element, at),
+            VariableMembers::Text if is_free("text") => self.text(element, at)?,
+            VariableMembers::OfChildren => self.children(element, at)?,
             VariableMembers::TextOfCells => {
                 let at = at.key("cells");
                 for (index, cell) in entries(element, "cells").enumerate() {
                     self.text(cell, &at.index(index))?;
                 }
-                Ok(())
             }
-            VariableMembers::Source => self.source(element, at),
-            VariableMembers::None => Ok(()),
+            VariableMembers::Source if is_free(SOURCE) => self.source(element, at)?,
+            VariableMembers::Text | VariableMembers::Source | VariableMembers::None => {}
         }
+        if let Some(element) = element.as_object_mut() {
+            element.extend(bound);
+        }
+        Ok(())
+    }
+
+    /// The values of the members of `element` that are bound to variables with a value.
+    fn bound(&mut self, element: &Value, at: &JsonPath) -> Result<Map<String, Value>, Problem> {
+        let mut bound = Map::new();
+        for (member, kind, name) in bindings(element) {
+            let Some((name, value)) = self.values.get(name) else { continue };
+            self.used.insert(name);
+            self.take(value.len(), at)?;
+            let Some(value) = member_value(kind, value) else {
+                let accepted = if kind == MemberKind::Flag { "true or false" } else { "a number" };
+                return Err(Problem {
+                    path: JsonPath::from("variables").key(&truncated(name)),
+                    message: format!("found {:?}; accepted: {accepted}, for {}", truncated(value), at.key(member)),
+                });
+            };
+            bound.insert(member.to_owned(), value);
+        }
+        Ok(bound)
     }
 
     /// Substitutes placeholders in the member `text`.
-    fn text(&mut self, holder: &mut Value, at: &JsonPath) -> Result<(), TooMuch> {
+    fn text(&mut self, holder: &mut Value, at: &JsonPath) -> Result<(), Problem> {
         let Some(text) = holder.get("text").and_then(Value::as_str).filter(|text| text.contains('{')) else {
             return Ok(());
         };
         let at = at.key("text");
         let mut filled = String::with_capacity(text.len());
         let mut reported = HashSet::new();
-        let mut rest = text;
-        while let Some((before, after)) = rest.split_once('{') {
-            filled.push_str(before);
-            let name = placeholder(after);
-            match name.and_then(|name| self.variables.get(name)) {
+        for part in parts(text, true) {
+            let placeholder = match part {
+                Part::Text(text) => {
+                    filled.push_str(text);
+                    continue;
+                }
+                Part::Placeholder(placeholder) => placeholder,
+            };
+            let Placeholder { written, name, is_double, tags } = placeholder;
+            // Single braces are a convention of callers, which the design's own values do not follow.
+            let found = if is_double { self.values.get(&name) } else { self.values.given(&name) };
+            match found {
                 Some((name, value)) => {
                     let value = escaped(value);
                     self.take(value.len(), &at)?;
-                    filled.push_str(&value);
+                    filled.extend([&tags.0, &*value, &tags.1]);
                     self.used.insert(name);
-                    rest = &after[name.len() + 1..];
                 }
                 None => {
-                    filled.push('{');
-                    rest = after;
-                    if let Some(name) = name.filter(|name| is_word(name) && reported.insert(*name)) {
-                        let name = truncated(name);
-                        let message = format!("no variable is called \"{name}\"; {{{name}}} is drawn as it is");
+                    filled.push_str(written);
+                    if self.is_given && is_word(&name) && reported.insert(name.clone()) {
+                        let (name, written) = (truncated(&name), truncated(written));
+                        let message = format!("no variable is called \"{name}\"; {written} is drawn as it is");
                         self.warn(holder, &at, message);
                     }
                 }
             }
         }
-        filled.push_str(rest);
         if let Some(text) = holder.get_mut("text") {
             *text = filled.into();
         }
@@ -190,8 +245,11 @@ impl<'a> PlaceholderFiller<'a> {
     }
 
     /// Sets the member `src` if a variable is assigned to the element.
-    fn source(&mut self, element: &mut Value, at: &JsonPath) -> Result<(), TooMuch> {
-        let found = names_of(element).find_map(|name| self.variables.get(name));
+    fn source(&mut self, element: &mut Value, at: &JsonPath) -> Result<(), Problem> {
+        if !self.is_given {
+            return Ok(());
+        }
+        let found = names_of(element).find_map(|name| self.values.given(name));
         let Some((name, value)) = found else {
             let marked = element.get("custom").and_then(|it| it.get("variable")).and_then(Value::as_str);
             if let Some(marked) = marked.map(|it| truncated(it).into_owned()) {
@@ -203,13 +261,19 @@ impl<'a> PlaceholderFiller<'a> {
         self.used.insert(name);
         self.take(value.len(), at)?;
         if let Some(element) = element.as_object_mut() {
-            element.insert("src".into(), value.into());
+            element.insert(SOURCE.into(), value.into());
         }
         Ok(())
     }
 
-    fn take(&mut self, bytes: usize, at: &JsonPath) -> Result<(), TooMuch> {
-        self.left = self.left.checked_sub(bytes).ok_or_else(|| at.clone())?;
+    fn take(&mut self, bytes: usize, at: &JsonPath) -> Result<(), Problem> {
+        self.left = self.left.checked_sub(bytes).ok_or_else(|| Problem {
+            path: at.clone(),
+            message: format!(
+                "the values of variables add more than {} bytes to the design; the limit is TENTER_MAX_VARIABLE_BYTES",
+                self.limit
+            ),
+        })?;
         Ok(())
     }
 
@@ -224,16 +288,18 @@ impl<'a> PlaceholderFiller<'a> {
     }
 }
 
-/// The name between a `{`, which `after` follows, and the next `}`; `None` when there is none or another `{` comes
-/// first.
-fn placeholder(after: &str) -> Option<&str> {
-    let end = after.bytes().take(NAME_BYTES + 1).position(|byte| matches!(byte, b'{' | b'}'))?;
-    (after.as_bytes()[end] == b'}').then(|| &after[..end])
-}
-
-/// Whether a name looks like a placeholder's: `{first_name}` and `{user.name}` do, `{}` and `{ a: b }` do not.
-fn is_word(name: &str) -> bool {
-    !name.is_empty() && name.chars().all(|c| c.is_alphanumeric() || matches!(c, '_' | '-' | '.'))
+/// The JSON of a bound member of this kind; `None` when it cannot have the value.
+fn member_value(kind: MemberKind, value: &str) -> Option<Value> {
+    match kind {
+        MemberKind::Text => Some(escaped(value).into()),
+        MemberKind::Image | MemberKind::Color | MemberKind::Word => Some(value.into()),
+        MemberKind::Number => value.trim().parse::<f64>().ok().filter(|it| it.is_finite()).map(Value::from),
+        MemberKind::Flag => match value.trim().to_ascii_lowercase().as_str() {
+            "true" | "1" | "yes" | "on" => Some(true.into()),
+            "false" | "0" | "no" | "off" | "" => Some(false.into()),
+            _ => None,
+        },
+    }
 }
 
 /// The value escaped for the markup subset (rendering.md §9.9); entities are decoded in plain texts too.
@@ -266,7 +332,8 @@ mod tests {
         let mut problems = crate::json::Problems::new();
         let variables = Variables::read(&variables, "variables".into(), &mut problems).expect("variables");
         let limits = DesignLimits { variable_bytes: bytes, ..DesignLimits::default() };
-        let warnings = fill_in(&mut design, &JsonPath::root(), &variables, &limits).map_err(|it| it.to_string())?;
+        let warnings =
+            fill_in(&mut design, &JsonPath::root(), Some(&variables), &limits).map_err(|it| it.to_string())?;
         Ok((design["pages"][0]["children"].take(), warnings.iter().map(ToString::to_string).collect()))
     }
 
@@ -279,7 +346,7 @@ mod tests {
         ]);
         let (filled, warnings) = fill(children, json!({"name": "<i>A & \"B\"</i> {n}", "n": 3}), 1000).expect("filled");
         let value = "&lt;i&gt;A &amp; &quot;B&quot;&lt;/i&gt; {n}";
-        assert_eq!(filled[0]["text"], format!("Dear {value}, {{{value}}} 3"));
+        assert_eq!(filled[0]["text"], format!("Dear {value}, {value} 3"));
         assert_eq!(filled[1]["children"][0]["cells"][0]["text"], format!("<b>{value}</b>"));
         assert_eq!(filled[2]["text"], "{name}");
         assert_eq!(warnings, Vec::<String>::new());
@@ -360,5 +427,67 @@ mod tests {
         let text = "{".repeat(2_000_000);
         let (filled, warnings) = fill(json!([{"type": "text", "text": text}]), json!({"a": 1}), 10).expect("filled");
         assert_eq!((filled[0]["text"].as_str(), warnings.len()), (Some(&*text), 1));
+    }
+
+    #[test]
+    fn variables_replace_names_that_tags_cut() {
+        let text = "<p>Dear {{first_<b>name</b>}}, {{ who }} {{none}} {{<i>last</i>}}</p>";
+        let values = json!({"first_name": "Ada", "who": "<you>", "last": "L"});
+        let (filled, warnings) = fill(json!([{"type": "text", "text": text}]), values, 1000).expect("filled");
+        assert_eq!(filled[0]["text"], "<p>Dear Ada<b></b>, &lt;you&gt; {{none}} <i>L</i></p>");
+        let unknown = "pages[0].children[0].text: no variable is called \"none\"; {{none}} is drawn as it is";
+        assert_eq!(warnings, [unknown]);
+    }
+
+    #[test]
+    fn variables_set_bound_members_to_values_of_their_kind() {
+        let children = json!([
+            {"type": "text", "text": "{{a}}", "bindings": {"text": "note", "fill": "brand", "fontSize": "size"}},
+            {"type": "group", "bindings": {"visible": "show"}, "children": [
+                {"type": "image", "src": "old", "name": "photo", "bindings": {"src": "face", "opacity": "none"}},
+                {"type": "figure", "fill": "red", "bindings": {"id": "brand", "fill": 5}},
+            ]},
+        ]);
+        let values = json!({"note": "a <b> {{c}}", "brand": "#00ff00", "size": "12.5", "show": "false", "face": "new",
+            "photo": "unused"});
+        let (filled, warnings) = fill(children, values, 1000).expect("filled");
+        assert_eq!(filled[0]["text"], "a &lt;b&gt; {{c}}", "a value is not substituted again");
+        assert_eq!((&filled[0]["fill"], &filled[0]["fontSize"]), (&json!("#00ff00"), &json!(12.5)));
+        let (group, image) = (&filled[1], &filled[1]["children"][0]);
+        assert_eq!((&group["visible"], &image["src"], image.get("opacity")), (&json!(false), &json!("new"), None));
+        assert_eq!(filled[1]["children"][1]["fill"], "red");
+        assert_eq!(warnings.len(), 1, "{warnings:?}");
+        assert!(warnings[0].starts_with("variables.photo: the design does not use"), "{warnings:?}");
+    }
+
+    #[test]
+    fn variables_that_a_bound_member_cannot_have_are_refused() {
+        let refused = |member: &str, value: &str| {
+            let children = json!([{"type": "text", "bindings": {member: "v"}}]);
+            fill(children, json!({"v": value}), 1000).expect_err(value)
+        };
+        let flag = refused("visible", "maybe");
+        assert_eq!(flag, "variables.v: found \"maybe\"; accepted: true or false, for pages[0].children[0].visible");
+        let number = refused("fontSize", "NaN");
+        assert_eq!(number, "variables.v: found \"NaN\"; accepted: a number, for pages[0].children[0].fontSize");
+        let cycle = fill(json!([]), json!({"a": "{{b}}", "b": "{{a}}"}), 1000).expect_err("a cycle");
+        assert!(cycle.starts_with("variables.a: the values refer to each other in a cycle"), "{cycle}");
+    }
+
+    #[test]
+    fn variables_have_the_values_of_the_design_where_the_call_has_none() {
+        let filled = |given: Option<Value>| {
+            let mut design = json!({"variables": {"who": "all", "tone": "red"}, "pages": [{"children": [
+                {"type": "text", "text": "Dear {{who}} {who}", "fill": "blue", "bindings": {"fill": "tone"}},
+            ]}]});
+            let mut problems = crate::json::Problems::new();
+            let given = given.map(|it| Variables::read(&it, "variables".into(), &mut problems).expect("variables"));
+            let warnings = fill_in(&mut design, &JsonPath::root(), given.as_ref(), &DesignLimits::default());
+            let text = &design["pages"][0]["children"][0];
+            (format!("{} {}", text["text"], text["fill"]), warnings.expect("filled").len())
+        };
+        assert_eq!(filled(None), ("\"Dear all {who}\" \"red\"".to_owned(), 0));
+        assert_eq!(filled(Some(json!({"tone": "lime"}))), ("\"Dear all {who}\" \"lime\"".to_owned(), 1));
+        assert_eq!(filled(Some(json!({"who": "Ada"}))), ("\"Dear Ada Ada\" \"red\"".to_owned(), 0));
     }
 }
