@@ -277,6 +277,28 @@ fn render_fills_in_variables_from_json_or_a_file() {
 }
 
 #[test]
+fn variables_are_printed_with_their_values() {
+    let folder = folder();
+    let children = json!([
+        {"type": "image", "src": "data:,", "bindings": {"src": "photo"}},
+        {"type": "text", "text": "Dear {{name}}"},
+    ]);
+    let design = json!({"pages": [{"children": children}]});
+    std::fs::write(folder.path().join("template.json"), design.to_string()).expect("written");
+    let run = |arguments: &[&str]| {
+        let output = tenter(folder.path()).arg("variables").args(arguments).output().expect("runs");
+        assert!(output.status.success(), "{}", stderr(&output));
+        serde_json::from_slice::<serde_json::Value>(&output.stdout).expect("JSON")
+    };
+    let listed = run(&["template.json"]);
+    let names: Vec<_> = (0..2).map(|at| (&listed["variables"][at]["name"], &listed["variables"][at]["kind"])).collect();
+    assert_eq!(names, [(&json!("photo"), &json!("image")), (&json!("name"), &json!("text"))]);
+    assert_eq!(run(&["template.json", "--values"]), json!({"name": null, "photo": "data:,"}));
+    let refused = tenter(folder.path()).args(["variables", "-"]).stdin(Stdio::null()).output().expect("runs");
+    assert_eq!(refused.status.code(), Some(1), "no JSON");
+}
+
+#[test]
 fn serve_sends_the_last_traces_before_it_ends() {
     let folder = folder();
     let collector = std::net::TcpListener::bind("127.0.0.1:0").expect("a port");

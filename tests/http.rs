@@ -642,6 +642,47 @@ async fn variables_are_read_beside_the_design_or_from_the_options() {
     assert_eq!(wrong.json()["problems"][0]["path"], "exportOptions.variables.who");
 }
 
+#[tokio::test]
+async fn variables_of_a_design_are_listed() {
+    let mut design = design();
+    design["pages"][0]["children"] = json!([
+        {"id": "t", "type": "text", "text": "{{who}}", "fill": "#ff0000", "bindings": {"fill": "brand"}},
+    ]);
+    let service = service(&[]);
+    let list = async |design: &Value| service.post("/api/variables", &json!({"design": design}).to_string()).await;
+    let listed = list(&design).await;
+    assert_eq!(listed.status, StatusCode::OK, "{:?}", listed.body);
+    let expected = json!({"variables": [
+        {"name": "brand", "kind": "color", "value": "#ff0000",
+            "uses": [{"path": "pages[0].children[0].fill", "by": "binding", "kind": "color"}]},
+        {"name": "who", "kind": "text", "value": null,
+            "uses": [{"path": "pages[0].children[0].text", "by": "placeholder", "kind": "text"}]},
+    ]});
+    assert_eq!(listed.json(), expected);
+
+    design["pages"][0]["children"][0]["bindings"] = json!({"children": "brand"});
+    let refused = list(&design).await;
+    assert_eq!(refused.status, StatusCode::BAD_REQUEST);
+    let problem = refused.json()["problems"][0].clone();
+    assert_eq!(problem["path"], "design.pages[0].children[0].bindings.children");
+    assert!(problem["message"].as_str().is_some_and(|it| it.contains("accepted: align, ")), "{problem}");
+    assert_eq!(list(&json!(5)).await.json()["problems"][0]["path"], "design");
+}
+
+#[tokio::test]
+async fn variables_in_a_cycle_and_invalid_bindings_are_refused() {
+    let service = service(&[]);
+    let cycle = json!({"design": design(), "variables": {"a": "{{b}}", "b": "{{a}}"}});
+    let refused = service.render(cycle).await;
+    assert_eq!(refused.status, StatusCode::BAD_REQUEST);
+    assert_eq!(refused.json()["problems"][0]["path"], "variables.a");
+    let mut bound = design();
+    bound["pages"][0]["children"] = json!([{"type": "line", "bindings": {"id": "x"}}]);
+    let refused = service.render(json!({"design": bound})).await;
+    assert_eq!(refused.status, StatusCode::BAD_REQUEST);
+    assert_eq!(refused.json()["problems"][0]["path"], "design.pages[0].children[0].bindings.id");
+}
+
 /// Value of the only metric line that starts with `start`.
 fn metric(text: &str, start: &str) -> f64 {
     let line = text.lines().find_map(|line| line.strip_prefix(start)).unwrap_or_else(|| panic!("no {start} in {text}"));

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use kurbo::{Affine, Rect, Size};
+use kurbo::{Affine, Point, Rect, Size};
 use peniko::Color;
 
 use super::input::Input;
@@ -112,6 +112,8 @@ pub struct PictureBox {
     pub crop: Rect,
     /// `stretchEnabled` — the crop is stretched to the box instead of cut to its aspect.
     pub stretch_enabled: bool,
+    /// `fit`, `focus` of images, GIFs and videos — how the crop fits the box, instead of `stretch_enabled`.
+    pub fit: Option<PictureFit>,
     /// `cornerRadius` — px, default 0, not negative.
     pub corner_radius: f64,
     /// `flipX` — mirrored left to right inside the box.
@@ -136,12 +138,41 @@ impl PictureBox {
             src: input.address("src").unwrap_or_default(),
             crop,
             stretch_enabled: input.json.flag_or("stretchEnabled", stretch),
+            fit: None,
             corner_radius: input.json.length_or("cornerRadius", 0.0),
             flip_x: input.json.flag_or("flipX", false),
             flip_y: input.json.flag_or("flipY", false),
             border_color: input.color("borderColor", Color::BLACK),
             border_size: input.json.length_or("borderSize", 0.0),
         }
+    }
+}
+
+/// How a picture fits its box, whatever the aspects of the two.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub enum PictureFit {
+    /// `cover` — it fills the box and is cut on two sides, so that `focus`, a point as fractions of the picture, is as
+    /// near to the middle of the box as the picture allows.
+    Cover {
+        /// `focus` — each coordinate 0 to 1. Default the middle.
+        focus: Point,
+    },
+    /// `contain` — it is shown whole in the middle of the box.
+    Contain,
+    /// `fill` — it is stretched to the box.
+    Fill,
+}
+
+impl PictureFit {
+    /// Reads `fit` and `focus`; `None` when both are absent. A `focus` alone means `cover`.
+    pub(crate) fn read(input: &mut Input<'_>) -> Option<Self> {
+        let focus = input.json.object("focus").map(|mut json| {
+            let mut fraction = |key| json.number_or(key, 0.5).clamp(0.0, 1.0);
+            Point::new(fraction("x"), fraction("y"))
+        });
+        let cover = Self::Cover { focus: focus.unwrap_or(Point::new(0.5, 0.5)) };
+        let kinds = [("cover", cover), ("contain", Self::Contain), ("fill", Self::Fill)];
+        input.json.one_of("fit", &kinds).or(focus.map(|_| cover))
     }
 }
 

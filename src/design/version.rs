@@ -25,6 +25,8 @@ pub struct Rules {
     pub text_shadow: TextShadow,
     /// How texts of table cells are laid out.
     pub cell_text: CellTextEngine,
+    /// How a picture that a variable replaces fits its box, unless the element has `fit`.
+    pub replaced_pictures: ReplacedPictures,
 }
 
 /// What happens to a word that is wider than the box of its text. Cells of tables have a rule of their own
@@ -57,6 +59,15 @@ pub enum CellTextEngine {
     Rich,
 }
 
+/// How a picture that a variable replaces fits its box.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum ReplacedPictures {
+    /// Like the picture that it replaces: with its crop, and stretched if that was, as up to SDK 4.21.
+    AsReplaced,
+    /// It covers the box, about its focus, as in the editor from SDK 4.22 on.
+    Cover,
+}
+
 const V4_4: Rules = Rules {
     figure_units: FigureUnits::Outline,
     decoration_pieces: DecorationPieces::Words,
@@ -64,21 +75,24 @@ const V4_4: Rules = Rules {
     wide_words: WideWords::Break,
     text_shadow: TextShadow::Letters,
     cell_text: CellTextEngine::Plain,
+    replaced_pictures: ReplacedPictures::AsReplaced,
 };
 const V4_6: Rules = Rules { figure_units: FigureUnits::Page, ..V4_4 };
 const V4_8: Rules = Rules { decoration_pieces: DecorationPieces::Lines, ..V4_6 };
 const V4_13: Rules = Rules { text_shadow: TextShadow::Background, ..V4_8 };
 const V4_16: Rules = Rules { text_sizing: TextSizing::Element, wide_words: WideWords::Shrink, ..V4_13 };
 const V4_20: Rules = Rules { cell_text: CellTextEngine::Rich, ..V4_16 };
+const V4_22: Rules = Rules { replaced_pictures: ReplacedPictures::Cover, ..V4_20 };
 
 /// The releases that draw differently from the one before, oldest first.
-pub const RELEASES: [(EditorVersion, Rules); 6] = [
+pub const RELEASES: [(EditorVersion, Rules); 7] = [
     (EditorVersion::v4(4), V4_4),
     (EditorVersion::v4(6), V4_6),
     (EditorVersion::v4(8), V4_8),
     (EditorVersion::v4(13), V4_13),
     (EditorVersion::v4(16), V4_16),
     (EditorVersion::v4(20), V4_20),
+    (EditorVersion::v4(22), V4_22),
 ];
 
 impl Rules {
@@ -100,8 +114,8 @@ mod tests {
         assert_eq!([of(4), of(5)], [V4_4; 2]);
         assert_eq!([of(6), of(7)], [V4_6; 2]);
         assert_eq!((of(12), of(13), of(15)), (V4_8, V4_13, V4_13));
-        assert_eq!((of(16), of(19), of(24)), (V4_16, V4_16, V4_20));
-        assert_eq!(Rules::of(EditorVersion::default()), V4_20);
+        assert_eq!((of(16), of(19), of(21), of(24)), (V4_16, V4_16, V4_20, V4_22));
+        assert_eq!(Rules::of(EditorVersion::default()), V4_22);
     }
 
     #[test]

@@ -7,6 +7,7 @@ use super::loaded_request::{LoadedRequest, PreparedRequest};
 use super::request::RenderRequest;
 use super::resources::{LoadedAssets, Resources};
 use crate::design::resolve::{self, FontError};
+use crate::design::version::Rules;
 use crate::design::{Design, variables};
 use crate::error::Error;
 use crate::json::Problems;
@@ -24,7 +25,9 @@ pub(super) type Fonts = Result<(Layouter, Vec<Warning>), Error>;
 pub(super) fn prepare(resources: &Resources, request: RenderRequest) -> Result<PreparedRequest, Error> {
     let RenderRequest { design: mut value, at, options, format, pages } = request;
     let limits = &resources.design_limits;
-    let filled = variables::fill_in(&mut value, &at, options.variables.as_ref(), limits)?;
+    let rules = Rules::of(resources.defaults.sdk(&options));
+    let given = options.variables.as_ref();
+    let filled = variables::fill_in(&mut value, &at, given, rules.replaced_pictures, limits)?;
     let mut design = Design::from_value(&value, at.clone(), limits)?;
     design.warnings.extend(filled);
     let pages = pages.choose(design.pages.iter().map(|page| &*page.id))?;

@@ -1,6 +1,6 @@
 //! Images and SVG: crop, fit, flip, border, clipping and document sizes.
 
-use serde_json::json;
+use serde_json::{Value, json};
 
 use super::*;
 
@@ -173,4 +173,44 @@ fn svg_without_a_size_has_that_of_its_view_box_or_of_the_page() {
     assert_eq!(red("width='100' viewBox='0 0 200 50'"), bounds(50..75, 75..125));
     // Without a size the document takes that of the page, 400 × 300 px, so the square shrinks to 1/4 and 1/3.
     assert_eq!(red(""), bounds(50..63, 50..67));
+}
+
+#[test]
+fn image_fit_covers_contains_or_fills_the_box() {
+    let fitted = |more: Value| draw_one(quadrants(more));
+    let cover = fitted(json!({"fit": "cover"}));
+    assert_eq!(cover.bounds_in(0..300, Ink::Any), bounds(50..150, 50..150));
+    cover.has(60, 60, RED);
+    cover.has(140, 60, GREEN);
+    cover.has(140, 140, YELLOW);
+    let contain = fitted(json!({"fit": "contain"}));
+    assert_eq!(contain.bounds_in(0..300, Ink::Any), bounds(50..150, 75..125));
+    contain.has(60, 80, RED);
+    contain.has(140, 120, YELLOW);
+    fitted(json!({"fit": "fill"})).is_like(&fitted(json!({"stretchEnabled": true})));
+}
+
+#[test]
+fn image_focus_is_as_near_to_the_middle_as_the_picture_allows() {
+    let focused = |x: f64| draw_one(quadrants(json!({"focus": {"x": x}})));
+    focused(0.0).is_like(&draw_one(quadrants(json!({}))));
+    // A quarter of 200 px: the box shows x 0–100 of the picture.
+    focused(0.25).has(140, 60, RED);
+    focused(0.3).has(140, 60, GREEN);
+    focused(1.0).has(60, 60, GREEN);
+    // The focus is a point of the picture, which is then mirrored.
+    draw_one(quadrants(json!({"focus": {"x": 1.0}, "flipX": true}))).has(60, 60, GREEN);
+    // The crop comes first: its right half is green and yellow.
+    draw_one(quadrants(json!({"focus": {"x": 0.0}, "cropX": 0.5, "cropWidth": 0.5}))).has(60, 60, GREEN);
+}
+
+#[test]
+fn image_replaced_by_a_variable_fills_its_frame_unstretched_from_4_22() {
+    let photo = quadrants(json!({"src": "file:rings.png", "stretchEnabled": true, "bindings": {"src": "photo"}}));
+    let drawn = |sdk: &str| {
+        let options = json!({"sdk": sdk, "variables": {"photo": "file:quadrants.png"}});
+        draw(with(design(json!([photo])), json!({"exportOptions": options})))
+    };
+    drawn("4.21").is_like(&draw_one(quadrants(json!({"stretchEnabled": true}))));
+    drawn("4.22").is_like(&draw_one(quadrants(json!({"fit": "cover"}))));
 }

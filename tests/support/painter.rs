@@ -108,12 +108,12 @@ impl Painter {
 
     /// Renders the first page and returns all warnings.
     pub(crate) fn render(&self, mut case: Value) -> Result<(RenderedPage, Vec<Warning>), String> {
+        embed_files(&mut case)?;
         let mut problems = Problems::new();
         let options = RenderOptions::read(&case["exportOptions"], "exportOptions".into(), &mut problems);
         if let Some(problem) = problems.into_vec().first() {
             return Err(problem.to_string());
         }
-        embed_files(&mut case)?;
         let format = format_for(None, &options).map_err(|error| error.to_string())?;
         let pages = Pages::of(&options, format);
         let request = RenderRequest { design: case, at: JsonPath::root(), options, format, pages };

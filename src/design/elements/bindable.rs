@@ -98,7 +98,7 @@ const PICTURE: Members = &[
     ("stretchEnabled", Flag),
 ];
 
-const IMAGE: Members = &[("clipSrc", Image)];
+const IMAGE: Members = &[("clipSrc", Image), ("fit", Word)];
 
 const SVG: Members = &[("maskSrc", Image)];
 

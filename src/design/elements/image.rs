@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use crate::design::effects::Effects;
 use crate::design::input::Input;
-use crate::design::props::{Common, DEFAULT_BOX, PictureBox, Placement};
+use crate::design::props::{Common, DEFAULT_BOX, PictureBox, PictureFit, Placement};
 
 /// An image element, whose picture is cropped to its box.
 #[derive(Clone, Debug, PartialEq)]
@@ -28,7 +28,7 @@ impl Image {
             common: Common::read(input),
             placement: Placement::read(input, DEFAULT_BOX),
             effects: Effects::read(input),
-            picture: PictureBox::read(input, false),
+            picture: PictureBox { fit: PictureFit::read(input), ..PictureBox::read(input, false) },
             clip_src: input.address("clipSrc"),
         }
     }

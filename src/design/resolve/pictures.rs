@@ -5,7 +5,7 @@ use std::sync::Arc;
 use kurbo::{Rect, RoundedRect, Size, Stroke};
 
 use super::super::effects::Effects;
-use super::super::props::PictureBox;
+use super::super::props::{PictureBox, PictureFit};
 use super::asset_nodes::{AssetStyle, PictureResolver, Stretch, sizes};
 use super::error::ResolveError;
 use super::shadow::shadowed;
@@ -70,31 +70,38 @@ impl PictureResolver<'_> {
             return Ok(Some(border(picture, area, style.opacity).into_iter().collect()));
         }
         let is_whole = picture.crop == WHOLE;
+        let is_stretch = picture.fit.map_or(picture.stretch_enabled, |fit| fit == PictureFit::Fill);
         let has_aspect_of_box = (natural.width * size.height - natural.height * size.width).abs() < 1e-6;
-        let is_stretched = is_whole && (picture.stretch_enabled || has_aspect_of_box);
+        let is_stretched = is_whole && (is_stretch || has_aspect_of_box);
         let filled = match (mask, &asset) {
             (Some(Mask::Fill(src)), Asset::Svg(svg)) if !is_stretched || !effects.leave_pixels_alone() => {
                 self.filled(svg, src, drawn, size, (picture.flip_x, picture.flip_y), style)?
             }
             _ => None,
         };
-        let (asset, mask, drawn, source) = match filled {
+        let (asset, mask, drawn, source, dest) = match filled {
             Some(filled) => {
                 let unmirrored = PictureBox { flip_x: false, flip_y: false, ..picture.clone() };
                 let source = crop(&unmirrored, natural, size);
                 let (x, y) = (size.width / natural.width, size.height / natural.height);
                 let source = Rect::new(source.x0 * x, source.y0 * y, source.x1 * x, source.y1 * y);
-                (Asset::Picture(filled), None, size, source)
+                (Asset::Picture(filled), None, size, source, area)
             }
-            // The whole picture is stretched to the box; a part of it is taken in px of the natural size.
-            None => {
-                let of = if is_whole && picture.stretch_enabled { drawn } else { natural };
-                (asset, mask, drawn, crop(picture, of, size))
-            }
+            None => match picture.fit {
+                Some(fit) => {
+                    let (source, dest) = fitted(picture, fit, drawn, area);
+                    (asset, mask, drawn, source, dest)
+                }
+                // The whole picture is stretched to the box; a part of it is taken in px of the natural size.
+                None => {
+                    let of = if is_whole && picture.stretch_enabled { drawn } else { natural };
+                    (asset, mask, drawn, crop(picture, of, size), area)
+                }
+            },
         };
         let mut nodes = Vec::new();
         if !source.is_zero_area() {
-            let children = self.asset_nodes(&asset, Stretch { natural: drawn, source, dest: area }, style)?;
+            let children = self.asset_nodes(&asset, Stretch { natural: drawn, source, dest }, style)?;
             let content = Group { children, ..Group::default() };
             let masked = match mask {
                 Some(mask) => self.masked(content, mask, area, style)?,
@@ -248,6 +255,37 @@ fn crop(picture: &PictureBox, natural: Size, of_box: Size) -> Rect {
     let (x0, x1) = if picture.flip_x { (natural.width - x0, natural.width - x1) } else { (x0, x1) };
     let (y0, y1) = if picture.flip_y { (natural.height - y0, natural.height - y1) } else { (y0, y1) };
     Rect::new(x0, y0, x1, y1)
+}
+
+/// The part of a picture of `size` that is shown with `fit`, and the part of the box `area` that it is scaled to. The
+/// crop, which is one of the mirrored picture, comes first; `focus` is a point of the picture itself.
+fn fitted(picture: &PictureBox, fit: PictureFit, size: Size, area: Rect) -> (Rect, Rect) {
+    let mirror = |rect: Rect| {
+        let (x0, x1) = if picture.flip_x { (size.width - rect.x0, size.width - rect.x1) } else { (rect.x0, rect.x1) };
+        let (y0, y1) = if picture.flip_y { (size.height - rect.y0, size.height - rect.y1) } else { (rect.y0, rect.y1) };
+        Rect::new(x0, y0, x1, y1)
+    };
+    let crop = picture.crop;
+    let part = Rect::new(crop.x0 * size.width, crop.y0 * size.height, crop.x1 * size.width, crop.y1 * size.height);
+    let part = mirror(part).abs();
+    let (shown, dest) = match fit {
+        PictureFit::Fill => (part, area),
+        PictureFit::Contain => {
+            let scale = (area.width() / part.width()).min(area.height() / part.height());
+            (part, Rect::from_center_size(area.center(), part.size() * scale))
+        }
+        PictureFit::Cover { focus } => {
+            let scale = (area.width() / part.width()).max(area.height() / part.height());
+            let shown = Size::new((area.width() / scale).min(part.width()), (area.height() / scale).min(part.height()));
+            let x = (focus.x * size.width - shown.width / 2.0).min(part.x1 - shown.width).max(part.x0);
+            let y = (focus.y * size.height - shown.height / 2.0).min(part.y1 - shown.height).max(part.y0);
+            (Rect::from_origin_size((x, y), shown), area)
+        }
+    };
+    let swap = |from: f64, to: f64, swapped: bool| if swapped { (to, from) } else { (from, to) };
+    let (x0, x1) = swap(shown.x0, shown.x1, picture.flip_x);
+    let (y0, y1) = swap(shown.y0, shown.y1, picture.flip_y);
+    (Rect::new(x0, y0, x1, y1), dest)
 }
 
 /// `mask`, centred and covering `shape`, with its alpha multiplied by that of `shape` or of the mirrored shape. The

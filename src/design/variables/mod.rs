@@ -21,6 +21,7 @@ use super::DesignError;
 use super::elements::bindable::{MemberKind, bindings};
 use super::elements::{Element, VariableMembers};
 use super::input::BoundedWarnings;
+use super::version::ReplacedPictures;
 use crate::config::DesignLimits;
 use crate::options::Variables;
 use crate::report::{JsonPath, Problem, Warning, WarningCode, truncated};
@@ -28,7 +29,7 @@ use crate::report::{JsonPath, Problem, Warning, WarningCode, truncated};
 pub use self::list::{DesignVariable, VariableUse, list};
 
 /// Substitutes the placeholders and bindings of `design`, whose path is `at`, by the values that the call has `given`
-/// and by those that the design stores. Returns warnings about placeholders without a value, which are left as they
+/// and by those that the design stores. `replaced`: how pictures fit that replace others. Returns warnings about placeholders without a value, which are left as they
 /// are, and about unused variables.
 ///
 /// # Errors
@@ -38,6 +39,7 @@ pub fn fill_in(
     design: &mut Value,
     at: &JsonPath,
     given: Option<&Variables>,
+    replaced: ReplacedPictures,
     limits: &DesignLimits,
 ) -> Result<Vec<Warning>, DesignError> {
     let current = design.get(CURRENT).cloned();
@@ -49,6 +51,7 @@ pub fn fill_in(
     let mut filler = PlaceholderFiller {
         values: &values,
         is_given: given.is_some(),
+        replaced,
         used: HashSet::new(),
         left: limits.variable_bytes,
         limit: limits.variable_bytes,
@@ -107,6 +110,12 @@ fn make_children_fillable(parent: &mut Value) {
 /// Member with the URL of an image.
 const SOURCE: &str = "src";
 
+/// Member that says how a picture fits its box.
+const FIT: &str = "fit";
+
+/// Kinds of elements whose picture can cover the box.
+const COVERING: &[&str] = &["image", "gif", "video"];
+
 fn make_fillable_member(element: &mut Value, member: &str) {
     let Some(element) = element.as_object_mut() else { return };
     if member == SOURCE {
@@ -144,6 +153,7 @@ struct PlaceholderFiller<'v, 'a> {
     values: &'v Values<'a>,
     /// Whether the call has values, so that placeholders without one deserve a warning.
     is_given: bool,
+    replaced: ReplacedPictures,
     used: HashSet<&'a str>,
     /// Bytes that values may still add.
     left: usize,
@@ -177,10 +187,30 @@ impl PlaceholderFiller<'_, '_> {
             VariableMembers::Source if is_free(SOURCE) => self.source(element, at)?,
             VariableMembers::Text | VariableMembers::Source | VariableMembers::None => {}
         }
+        if let Some(source) = bound.get(SOURCE).and_then(Value::as_str) {
+            self.replace_picture(element, source);
+        }
         if let Some(element) = element.as_object_mut() {
             element.extend(bound);
         }
         Ok(())
+    }
+
+    /// Sets the `src` of `element`. With [`ReplacedPictures::Cover`], another picture than before is not cropped or
+    /// stretched as that was.
+    fn replace_picture(&self, element: &mut Value, source: &str) {
+        let is_other = element.get(SOURCE).and_then(Value::as_str) != Some(source);
+        let covers = element.get("type").and_then(Value::as_str).is_some_and(|kind| COVERING.contains(&kind));
+        let Some(element) = element.as_object_mut() else { return };
+        if is_other && covers && self.replaced == ReplacedPictures::Cover {
+            for member in ["cropX", "cropY", "cropWidth", "cropHeight"] {
+                element.remove(member);
+            }
+            if element.get(FIT).is_none_or(Value::is_null) {
+                element.insert(FIT.into(), "cover".into());
+            }
+        }
+        element.insert(SOURCE.into(), source.into());
     }
 
     /// The values of the members of `element` that are bound to variables with a value.
@@ -260,9 +290,7 @@ impl PlaceholderFiller<'_, '_> {
         };
         self.used.insert(name);
         self.take(value.len(), at)?;
-        if let Some(element) = element.as_object_mut() {
-            element.insert(SOURCE.into(), value.into());
-        }
+        self.replace_picture(element, value);
         Ok(())
     }
 
@@ -332,8 +360,8 @@ mod tests {
         let mut problems = crate::json::Problems::new();
         let variables = Variables::read(&variables, "variables".into(), &mut problems).expect("variables");
         let limits = DesignLimits { variable_bytes: bytes, ..DesignLimits::default() };
-        let warnings =
-            fill_in(&mut design, &JsonPath::root(), Some(&variables), &limits).map_err(|it| it.to_string())?;
+        let warnings = fill_in(&mut design, &JsonPath::root(), Some(&variables), ReplacedPictures::Cover, &limits)
+            .map_err(|it| it.to_string())?;
         Ok((design["pages"][0]["children"].take(), warnings.iter().map(ToString::to_string).collect()))
     }
 
@@ -482,12 +510,30 @@ mod tests {
             ]}]});
             let mut problems = crate::json::Problems::new();
             let given = given.map(|it| Variables::read(&it, "variables".into(), &mut problems).expect("variables"));
-            let warnings = fill_in(&mut design, &JsonPath::root(), given.as_ref(), &DesignLimits::default());
+            let warnings = fill_in(
+                &mut design,
+                &JsonPath::root(),
+                given.as_ref(),
+                ReplacedPictures::Cover,
+                &DesignLimits::default(),
+            );
             let text = &design["pages"][0]["children"][0];
             (format!("{} {}", text["text"], text["fill"]), warnings.expect("filled").len())
         };
         assert_eq!(filled(None), ("\"Dear all {who}\" \"red\"".to_owned(), 0));
         assert_eq!(filled(Some(json!({"tone": "lime"}))), ("\"Dear all {who}\" \"lime\"".to_owned(), 1));
         assert_eq!(filled(Some(json!({"who": "Ada"}))), ("\"Dear Ada Ada\" \"red\"".to_owned(), 0));
+    }
+
+    #[test]
+    fn variables_replace_pictures_without_their_crop() {
+        let picture = json!({"type": "image", "src": "old", "name": "photo", "cropX": 0.5, "stretchEnabled": true});
+        let svg = json!({"type": "svg", "src": "old", "name": "photo", "cropX": 0.5});
+        let replaced = |value: &str| fill(json!([picture, svg]), json!({"photo": value}), 1000).expect("filled").0;
+        let other = replaced("new");
+        assert_eq!((other[0].get("cropX"), &other[0]["fit"]), (None, &json!("cover")));
+        assert_eq!((&other[1]["cropX"], other[1].get("fit")), (&json!(0.5), None), "an SVG is stretched as before");
+        let same = replaced("old");
+        assert_eq!((&same[0]["cropX"], same[0].get("fit")), (&json!(0.5), None), "the same picture");
     }
 }
