@@ -38,6 +38,12 @@ pub struct Text {
     pub background_corner_radius: f64,
     /// `backgroundPadding` — as a fraction of half the line height. Default 0.5, not negative.
     pub background_padding: f64,
+    /// `borderSize` — width of the border of the box, px, inside of it. Default 0, not negative.
+    pub border_size: f64,
+    /// `borderColor` — colour of the border. Default black.
+    pub border_color: Color,
+    /// `cornerRadius` — px, of the border of a box without background; `None` for that of the background.
+    pub corner_radius: Option<f64>,
     /// `legacyBackground` — a single rectangle instead of one per line. Also set by migration.
     pub legacy_background: bool,
     /// Fields about fitting, which are used only if the option `textSizing` is `element`.
@@ -118,6 +124,9 @@ impl Text {
             background_opacity: Opacity::new(input.json.number_or("backgroundOpacity", 1.0)),
             background_corner_radius: input.json.length_or("backgroundCornerRadius", 0.5),
             background_padding: input.json.length_or("backgroundPadding", 0.5),
+            border_size: input.json.length_or("borderSize", 0.0),
+            border_color: input.color("borderColor", Color::BLACK),
+            corner_radius: input.json.number("cornerRadius").map(|radius| radius.max(0.0)),
             legacy_background: input.json.flag_or("legacyBackground", false),
             sizing: ElementSizing::read(input),
             curve_enabled: input.json.flag_or("curveEnabled", false),

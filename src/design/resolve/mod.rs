@@ -9,6 +9,7 @@ mod settings;
 mod requests;
 mod error;
 mod shadow;
+mod borders;
 mod paints;
 mod shapes;
 mod texts;

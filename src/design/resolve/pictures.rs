@@ -2,17 +2,18 @@
 
 use std::sync::Arc;
 
-use kurbo::{Rect, RoundedRect, Size, Stroke};
+use kurbo::{Rect, RoundedRect, Size};
 
 use super::super::effects::Effects;
 use super::super::props::{PictureBox, PictureFit};
 use super::asset_nodes::{AssetStyle, PictureResolver, Stretch, sizes};
+use super::borders::box_border;
 use super::error::ResolveError;
 use super::shadow::shadowed;
 use crate::assets::Asset;
 use crate::assets::svg::{SvgAsset, SvgRole, SvgSizes};
 use crate::report::{Origin, WarningCode};
-use crate::scene::{Bitmap, BitmapGrid, DecodedImage, Group, Node, Path, outline_of};
+use crate::scene::{Bitmap, BitmapGrid, DecodedImage, Group, Node, outline_of};
 use crate::units::Opacity;
 
 /// The crop that shows the whole picture.
@@ -322,17 +323,8 @@ fn seen_through(mask: &DecodedImage, shape: &DecodedImage, mirrored: (bool, bool
     DecodedImage::new(shape.width, shape.height, out)
 }
 
-/// The border as a stroke inside the box, whose centre line has the corner radius minus the border size (rendering.md
-/// §6.2).
+/// The border of a picture.
 fn border(picture: &PictureBox, area: Rect, opacity: Opacity) -> Option<Node> {
-    let width = picture.border_size.min(area.width()).min(area.height());
-    if width <= 0.0 || picture.border_color.components[3] <= 0.0 {
-        return None;
-    }
-    let centre = area.inset(-width / 2.0);
-    let radius = (picture.corner_radius - picture.border_size).max(0.0);
-    let radius = radius.min(centre.width() / 2.0).min(centre.height() / 2.0);
     let color = picture.border_color.multiply_alpha(opacity.get());
-    let outline = outline_of(&RoundedRect::from_rect(centre, radius));
-    Some(Node::Path(Path::stroked(outline, color, Stroke::new(width).with_join(kurbo::Join::Miter))))
+    box_border(area, picture.border_size, picture.corner_radius, color)
 }

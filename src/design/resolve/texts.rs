@@ -8,6 +8,7 @@ use super::super::effects::Effects;
 use super::super::elements::text::{ElementOverflow, Text};
 use super::super::elements::text_style::{self, FontStyle, TextStyle};
 use super::super::version::TextShadow;
+use super::borders::{box_border, inner_border};
 use super::paints::{GradientLength, is_transparent, paint};
 use super::settings::ResolveSettings;
 use super::shadow::shadowed;
@@ -93,10 +94,17 @@ impl TextResolver<'_> {
         let caster = self.shadow_caster(text);
         let word_by_word = effects.shadow_enabled && caster == TextShadow::Letters;
         let decoration_pieces = self.settings.rules.decoration_pieces;
-        let drawn = text::draw(&laid_out, &DrawStyle { background, word_by_word, decoration_pieces, ..style });
+        let mut drawn = text::draw(&laid_out, &DrawStyle { background, word_by_word, decoration_pieces, ..style });
         let box_height = if resizable { height.max(laid_out.height) } else { laid_out.height };
         let area = Rect::new(0.0, 0.0, text.placement.width, box_height);
-        moved_down(with_effects(drawn, effects, area, caster), top)
+        // The box does not move with the text in it, but the background does.
+        let mut nodes = Vec::new();
+        match border(text, &drawn, area, line_height, opacity) {
+            Some(node) if text.background_enabled => drawn.background.push(node),
+            node => nodes.extend(node),
+        }
+        nodes.extend(moved_down(with_effects(drawn, effects, area, caster), top));
+        nodes
     }
 
     /// A text on an arc, where height, vertical alignment and overflow have no effect (rendering.md §9.8).
@@ -104,11 +112,11 @@ impl TextResolver<'_> {
         let curved = text::curve(self.layouter, blocks, text.placement.width, text.curve_power);
         self.warn_of_glyphs(&text.common.origin);
         let mut drawn = text::draw_curved(&curved, |area| draw_style(&text.style, area, opacity));
+        let line_height = match text.style.line_height {
+            text_style::LineHeight::Times(times) => times * text.style.font_size,
+            text_style::LineHeight::Auto => AUTO_LINE * text.style.font_size,
+        };
         if text.background_enabled && !curved.bounds.is_zero_area() {
-            let line_height = match text.style.line_height {
-                text_style::LineHeight::Times(times) => times * text.style.font_size,
-                text_style::LineHeight::Auto => AUTO_LINE * text.style.font_size,
-            };
             let padding = text.background_padding * line_height / 2.0;
             let mut area = curved.bounds;
             if self.settings.text.vertical_resize {
@@ -119,6 +127,11 @@ impl TextResolver<'_> {
             if let Some(outline) = text::rounded_rect(area, text.background_corner_radius * line_height / 2.0) {
                 drawn.background.insert(0, Node::Path(Path::filled(outline, color)));
             }
+        }
+        if let Some(border) = border(text, &drawn, curved.bounds, line_height, opacity) {
+            // Below the boxes behind single letters, which follow the background.
+            let first = usize::from(text.background_enabled);
+            drawn.background.insert(first.min(drawn.background.len()), border);
         }
         with_effects(drawn, &text.effects, curved.bounds, self.shadow_caster(text))
     }
@@ -210,6 +223,20 @@ impl TextResolver<'_> {
             };
             self.warn(origin, WarningCode::GlyphMissing, message);
         }
+    }
+}
+
+/// The border of a text in a box of `area`: along the inner side of its background, or of the box where there is none.
+/// `line_height`: of the text as drawn, which scales the radius of the corners.
+fn border(text: &Text, drawn: &TextNodes, area: Rect, line_height: f64, opacity: Opacity) -> Option<Node> {
+    let color = text.border_color.multiply_alpha(opacity.get());
+    if !text.background_enabled {
+        let radius = text.corner_radius.unwrap_or(text.background_corner_radius * line_height / 2.0);
+        return box_border(area, text.border_size, radius, color);
+    }
+    match drawn.background.first() {
+        Some(Node::Path(background)) => inner_border(&background.outline, text.border_size, color),
+        _ => None,
     }
 }
 
