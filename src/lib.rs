@@ -10,6 +10,7 @@ pub mod json; // untrusted JSON: all problems at once, each with its path
 pub mod config; // settings, and the only reader of the environment
 pub mod cache; // LRU caches with a limit in bytes
 pub mod css_color; // CSS colours as browsers parse them
+pub mod inks; // colours given as inks, and the screen colours that stand for them
 pub mod css_gradient; // CSS linear gradients: angle and stops
 pub mod raster; // rasters, and the only place that converts alpha
 pub mod scene; // resolved pages, with nothing left to look up

@@ -169,6 +169,7 @@ pub struct OutputProfile {
     icc: Vec<u8>,
     hash: ContentHash,
     to_cmyk: Arc<dyn TransformExecutor<u16> + Send + Sync>,
+    to_srgb: Arc<dyn TransformExecutor<u16> + Send + Sync>,
     /// Luminance of the darkest printable colour, 0 to 1.
     black: f32,
     /// The compensated value of each 8-bit sRGB level, [`OutputProfile::compensated`].
@@ -213,7 +214,7 @@ impl OutputProfile {
         let [red, green, blue] = rgb.map(|it: u16| linear(f32::from(it) / MAX_LEVEL));
         let black = (0.2126 * red + 0.7152 * green + 0.0722 * blue).clamp(0.0, 1.0); // IEC 61966-2-1
         let hash = ContentHash::of(&icc);
-        let mut profile = Self { output_condition, icc, hash, to_cmyk, black, curve: [0; 256] };
+        let mut profile = Self { output_condition, icc, hash, to_cmyk, to_srgb: back, black, curve: [0; 256] };
         profile.curve = std::array::from_fn(|level| profile.compensated(level as f32 / 255.0));
         Ok(profile)
     }
@@ -240,6 +241,18 @@ impl OutputProfile {
             self.convert(&rgb.map(|it| self.compensated(it.clamp(0.0, 1.0))), &mut cmyk);
         }
         cmyk.map(|it| f32::from(it) / MAX_LEVEL)
+    }
+
+    /// Converts inks to the sRGB colour that they look like on screen, the inverse of [`OutputProfile::color`]. C, M, Y,
+    /// K and the result are each 0 to 1.
+    pub fn screen_color(&self, cmyk: [f32; 4]) -> [f32; 3] {
+        let mut rgb = [0; 3];
+        let cmyk = cmyk.map(|it| (it.clamp(0.0, 1.0) * MAX_LEVEL).round() as u16);
+        self.to_srgb.transform(&cmyk, &mut rgb).expect("one pixel each");
+        rgb.map(|level| {
+            let light = (linear(f32::from(level) / MAX_LEVEL) - self.black) / (1.0 - self.black);
+            encoded(light.clamp(0.0, 1.0)).clamp(0.0, 1.0)
+        })
     }
 
     /// Converts pixels of 3 bytes sRGB to 4 bytes CMYK, 255 for full ink. Ignores a trailing incomplete pixel.

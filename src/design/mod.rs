@@ -12,6 +12,7 @@ pub mod effects;
 pub mod elements;
 pub mod filters;
 pub mod fonts;
+pub mod inks;
 mod input;
 mod migrate;
 pub mod props;

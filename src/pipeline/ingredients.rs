@@ -20,6 +20,7 @@ use super::results::CacheKey;
 use crate::assets::AssetRequests;
 use crate::design::ORDERED_MEMBERS;
 use crate::hash::ContentHash;
+use crate::inks::Inks;
 use crate::json::{self, DigestOptions};
 use crate::options::{OptionDefaults, RenderOptions};
 use crate::print::PrintTarget;
@@ -51,6 +52,18 @@ pub(super) fn of_design(design: &Value, requests: &AssetRequests) -> ContentHash
         (*url == text).then_some(*index)
     };
     json::digest(design, &DigestOptions { ordered: ORDERED_MEMBERS, reference: &reference })
+}
+
+/// `digest`, of a design, with the inks that it gives, which its screen colours do not show.
+pub(super) fn with_inks(digest: ContentHash, inks: &Inks) -> ContentHash {
+    if inks.is_empty() {
+        return digest;
+    }
+    let mut bytes = digest.as_bytes().to_vec();
+    for (color, inks) in inks.entries() {
+        bytes.extend(color.iter().chain(&inks).flat_map(|it| it.to_le_bytes()));
+    }
+    ContentHash::of(&bytes)
 }
 
 fn is_long_data_url(text: &str) -> bool {

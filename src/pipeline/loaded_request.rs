@@ -1,10 +1,13 @@
 //! A request after its design was read, and after its assets were loaded.
 
+use std::sync::Arc;
+
 use super::resources::LoadedAssets;
 use crate::assets::AssetRequests;
 use crate::design::Design;
 use crate::design::resolve::FamilyUse;
 use crate::hash::ContentHash;
+use crate::inks::Inks;
 use crate::options::RenderOptions;
 use crate::output::Format;
 use crate::print::PrintTarget;
@@ -20,6 +23,8 @@ pub(super) struct PreparedRequest {
     pub(super) format: &'static dyn Format,
     /// Output profile for CMYK; `None` for sRGB.
     pub(super) print: Option<PrintTarget>,
+    /// The colours of the design that are given as inks.
+    pub(super) inks: Arc<Inks>,
     /// Digest of the design's content, [`super::ingredients::of_design`].
     pub(super) digest: ContentHash,
     /// Indices into `design.pages`; all are in range.

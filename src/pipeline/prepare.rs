@@ -1,5 +1,9 @@
 //! Reads and checks a request: the design, its pages against the limits, the assets, fonts and profile that it needs.
 
+use std::sync::Arc;
+
+use serde_json::Value;
+
 use super::choice::OPTIONS;
 use super::document;
 use super::ingredients;
@@ -8,10 +12,11 @@ use super::request::RenderRequest;
 use super::resources::{LoadedAssets, Resources};
 use crate::design::resolve::{self, FontError};
 use crate::design::version::Rules;
-use crate::design::{Design, variables};
+use crate::design::{Design, inks, variables};
 use crate::error::Error;
+use crate::inks::Inks;
 use crate::json::Problems;
-use crate::options::{ColorSpace, RenderOptions};
+use crate::options::{CmykProfile, ColorSpace, RenderOptions};
 use crate::output::{Format, FormatKind};
 use crate::print::PrintTarget;
 use crate::report::{JsonPath, Problem, Warning, WarningCode};
@@ -28,8 +33,11 @@ pub(super) fn prepare(resources: &Resources, request: RenderRequest) -> Result<P
     let rules = Rules::of(resources.defaults.sdk(&options));
     let given = options.variables.as_ref();
     let filled = variables::fill_in(&mut value, &at, given, rules.replaced_pictures, limits)?;
+    let print = print_target(resources, format, &options)?;
+    let (found, mut early_warnings) = replace_inks(resources, &mut value, &at, print.as_ref(), options.color);
     let mut design = Design::from_value(&value, at.clone(), limits)?;
-    design.warnings.extend(filled);
+    early_warnings.extend(filled);
+    design.warnings.extend(early_warnings);
     let pages = pages.choose(design.pages.iter().map(|page| &*page.id))?;
     let is_document = matches!(format.kind(), FormatKind::Document);
     for page in pages.iter().map(|index| &design.pages[*index]) {
@@ -45,11 +53,34 @@ pub(super) fn prepare(resources: &Resources, request: RenderRequest) -> Result<P
             sheet.map_err(|error| refused(error.to_string()))?;
         }
     }
-    let print = print_target(resources, format, &options)?;
     let requests = resolve::asset_requests(&design, &pages, &options);
     let families = resolve::missing_families(&design, &pages, &resources.library);
-    let digest = ingredients::of_design(&value, &requests);
-    Ok(PreparedRequest { design, at, options, format, print, digest, pages, requests, families })
+    let digest = ingredients::with_inks(ingredients::of_design(&value, &requests), &found);
+    let inks = Arc::new(found);
+    Ok(PreparedRequest { design, at, options, format, print, inks, digest, pages, requests, families })
+}
+
+/// Replaces the colours of the design that are given as inks by screen colours, with the profile of the file, or else
+/// the one that the service has for `asked`.
+fn replace_inks(
+    resources: &Resources,
+    design: &mut Value,
+    at: &JsonPath,
+    print: Option<&PrintTarget>,
+    asked: ColorSpace,
+) -> (Inks, Vec<Warning>) {
+    if !inks::has_any(design) {
+        return (Inks::default(), Vec::new());
+    }
+    let wanted = match asked {
+        ColorSpace::Cmyk(profile) => profile,
+        ColorSpace::Rgb => CmykProfile::default(),
+    };
+    let profile = print.map(|it| it.profile.clone()).or_else(|| resources.profiles.output_profile(wanted).ok());
+    match profile {
+        Some(profile) => inks::replace(design, at, Some(&|inks| profile.screen_color(inks))),
+        None => inks::replace(design, at, None),
+    }
 }
 
 /// Fails when a placeholder is unfilled.
@@ -62,7 +93,10 @@ pub(super) fn check_filled(warnings: &[Warning]) -> Result<(), Error> {
     if problems.is_empty() { Ok(()) } else { Err(Error::Invalid(problems.into_vec())) }
 }
 
-/// The requested CMYK profile; `None` when the format cannot hold CMYK.
+/// The requested CMYK profile; `None` for sRGB.
+///
+/// # Errors
+/// CMYK for a format that cannot hold it, or a profile that is not available.
 fn print_target(
     resources: &Resources,
     format: &dyn Format,
@@ -74,7 +108,12 @@ fn print_target(
     };
     let ColorSpace::Cmyk(profile) = options.color else { return Ok(None) };
     if !holds_cmyk {
-        return Ok(None);
+        if options.pdf_standard.is_some() {
+            return Ok(None); // the print standard of documents is what asks for CMYK
+        }
+        let message =
+            format!("found \"CMYK\", which {} cannot hold; accepted: RGB, or the format jpeg or pdf", format.name());
+        return Err(Error::invalid(Problem { path: JsonPath::from(OPTIONS).key("color").key("space"), message }));
     }
     let profile = resources.profiles.output_profile(profile).map_err(|error| {
         let path = JsonPath::from(OPTIONS).key("color").key("profile");

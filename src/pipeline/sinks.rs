@@ -100,6 +100,7 @@ impl<W: DerefMut<Target = Writer> + Send + 'static> PageSink for DocumentSink<W>
                 (writer, warned, by)
             }
             PageInput::Scene => {
+                writer.set_inks(pages.request.prepared.inks.clone());
                 let abandoned = pages.executor.abandoned();
                 let written = pages.executor.work(Stage::Paint, move || {
                     let warned = writer.scene(&page, &at, &abandoned);

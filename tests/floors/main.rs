@@ -111,7 +111,7 @@ const MAY_IMPORT: &[(&str, &[&str])] = &[
 ];
 
 /// Rooms of floor 0, which every room may import; the table of `ARCHITECTURE.md` does not repeat them.
-const GROUND: &[&str] = &["units", "report", "json", "cache", "config", "hash", "css_color", "css_gradient"];
+const GROUND: &[&str] = &["units", "report", "json", "cache", "config", "hash", "css_color", "inks", "css_gradient"];
 
 #[test]
 fn every_import_goes_down() {

@@ -1,5 +1,7 @@
 //! Writes a document page by page; memory holds only the written bytes and the fonts in use.
 
+use std::sync::Arc;
+
 use jiff::Timestamp;
 use kurbo::{Insets, Rect, Size};
 use pdf_writer::types::{ActionType, AnnotationFlags, AnnotationType};
@@ -7,8 +9,10 @@ use pdf_writer::{Content, Filter, Finish, Name, Pdf, Ref, Settings, Str};
 
 use super::super::OutputError;
 use super::boxes::{PaperScale, Sheet, number, rect};
+use super::cmyk::DesignColors;
 use super::metadata::{Identity, Metadata};
 use super::{intent, marks, raster, transparency};
+use crate::inks::Inks;
 use crate::options::PdfStandard;
 use crate::paint::SurfaceLimits;
 use crate::paint::pdf::{ColorTarget, LinkArea, PageResources, Painter, PdfError, PdfSettings};
@@ -111,7 +115,7 @@ impl Writer {
         let settings = PdfSettings {
             colors: match &options.print {
                 None => ColorTarget::Rgb,
-                Some(print) => ColorTarget::Cmyk(std::sync::Arc::new(print.clone())),
+                Some(print) => ColorTarget::Cmyk(Arc::new(print.clone())),
             },
             raster_scale: options.print_scale(),
             limits: options.limits,
@@ -139,6 +143,13 @@ impl Writer {
     /// that paths cannot represent.
     pub fn raster_scale(&self) -> DeviceScale {
         if self.options.vector { self.options.print_scale() } else { self.options.pixel_ratio }
+    }
+
+    /// Sets the inks of the design whose pages follow. They have an effect on vector pages in CMYK.
+    pub fn set_inks(&mut self, inks: Arc<Inks>) {
+        if let Some(target) = self.options.print.clone() {
+            self.painter.set_colors(ColorTarget::Cmyk(Arc::new(DesignColors { target, inks })));
+        }
     }
 
     /// The input that this writer needs for `page`.

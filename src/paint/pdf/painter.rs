@@ -4,6 +4,7 @@ use kurbo::Affine;
 use pdf_writer::{Chunk, Ref};
 
 use super::canvas::{Canvas, FinishedContent, LinkArea};
+use super::color::ColorTarget;
 use super::context::FileContext;
 use super::error::PdfError;
 use super::group::draw_group;
@@ -45,6 +46,11 @@ impl Painter {
     /// [`PdfError::TooManyObjects`] after [`i32::MAX`].
     pub fn next_ref(&mut self) -> Result<Ref, PdfError> {
         self.0.objects.next_ref()
+    }
+
+    /// Sets the colour conversion of the pages that follow. The colour space stays that of the file.
+    pub fn set_colors(&mut self, colors: ColorTarget) {
+        self.0.objects.settings.colors = colors;
     }
 
     /// Paints `page`. `abandoned` is called once per node and returns true when the caller has left.
