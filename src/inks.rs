@@ -194,7 +194,8 @@ mod tests {
             assert_eq!(found(&inks, &black), (Some([at as f32 / 1000.0, 0.0, 0.0, 1.0]), [0, 0, 0, 255]));
         }
         let more = (0..200).map(|at| inks.replace(&format!("device-cmyk(0 {} 0 0)", at as f32 / 200.0), naive));
-        assert_eq!(more.filter(Result::is_err).count(), 200 - (MAX_INKS - 902));
+        // The first of the 200 is known already.
+        assert_eq!(more.filter(Result::is_err).count(), 199 - (MAX_INKS - 902));
     }
 
     #[test]

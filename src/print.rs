@@ -243,8 +243,8 @@ impl OutputProfile {
         cmyk.map(|it| f32::from(it) / MAX_LEVEL)
     }
 
-    /// Converts inks to the sRGB colour that they look like on screen, the inverse of [`OutputProfile::color`]. C, M, Y,
-    /// K and the result are each 0 to 1.
+    /// Converts inks to the sRGB colour that they look like on screen, the inverse of [`OutputProfile::color`]. C, M,
+    /// Y, K and the result are each 0 to 1.
     pub fn screen_color(&self, cmyk: [f32; 4]) -> [f32; 3] {
         let mut rgb = [0; 3];
         let cmyk = cmyk.map(|it| (it.clamp(0.0, 1.0) * MAX_LEVEL).round() as u16);

@@ -1,7 +1,7 @@
 //! Rules that depend on the version of the editor as which a design is drawn, chosen once per render.
 //!
-//! A [`Rules`] holds values and strategies, so that the rest of the room does not depend on version numbers. Following a
-//! release that draws differently is a row in [`RELEASES`]: its constant names what changes, the rest is that of the
+//! A [`Rules`] holds values and strategies, so that the rest of the room does not depend on version numbers. Following
+//! a release that draws differently is a row in [`RELEASES`]: its constant names what changes, the rest is that of the
 //! release before. Release 4.4 was measured, later ones are documented changes (docs/design-json.md, "Behaviour by
 //! version").
 

@@ -146,3 +146,35 @@ fn blur_of_radius_zero_still_draws_through_a_bitmap() {
     // Ascent 19 and descent 5 px in 25 px: the baseline is 19.5 px below the top.
     assert_eq!((at(false).end, at(true).end), (70, 71));
 }
+
+#[test]
+fn text_boxes_have_a_border_inside_along_their_background_or_box() {
+    let bordered = |more: Value| {
+        let border = json!({"fontSize": 40, "borderSize": 8, "borderColor": "#0000ff", "backgroundCornerRadius": 0});
+        draw_one(text("H", with(border, more)))
+    };
+    // The line is 48 px high, the box 340 px wide.
+    let plain = bordered(json!({}));
+    assert_eq!(plain.solid(BLUE), bounds(50..390, 50..98));
+    plain.has(384, 75, BLUE);
+    plain.has(380, 75, WHITE);
+    plain.has(200, 70, WHITE);
+    let round = bordered(json!({"cornerRadius": 24}));
+    round.has(51, 51, WHITE);
+    round.has(51, 74, BLUE);
+    // The background of the H is 30 px wide, with a padding of 24 px on each side.
+    let background = json!({"backgroundEnabled": true, "backgroundPadding": 1, "backgroundColor": "#ffff00"});
+    let filled = bordered(background);
+    assert_eq!(filled.solid(BLUE), bounds(26..104, 26..122));
+    filled.has(35, 70, YELLOW);
+    // The box keeps its height, and the border does not move with the text in it.
+    let tall = with(
+        design(json!([text(
+            "H",
+            json!({"fontSize": 40, "borderSize": 8, "borderColor": "#0000ff",
+            "verticalAlign": "bottom", "backgroundCornerRadius": 0})
+        )])),
+        json!({"exportOptions": {"textVerticalResizeEnabled": true}}),
+    );
+    assert_eq!(draw(tall).solid(BLUE), bounds(50..390, 50..290));
+}

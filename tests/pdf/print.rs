@@ -146,3 +146,53 @@ async fn business_card_meets_the_print_standards() {
         objects.assert_meets_pdfx("FOGRA39");
     }
 }
+
+#[tokio::test]
+async fn colours_given_as_inks_keep_them_on_vector_pages() {
+    let Some(service) = print_service() else { return };
+    let element = |more: Value| {
+        let mut base = json!({"type": "figure", "x": 20, "y": 20, "width": 100, "height": 100, "strokeWidth": 4});
+        base.as_object_mut().expect("an object").extend(more.as_object().expect("an object").clone());
+        base
+    };
+    let design = json!({"width": 200, "height": 200, "pages": [{"background": "device-cmyk(0% 0% 10% 0%)", "children": [
+        element(json!({"fill": "device-cmyk(0 0.5 1 0)", "stroke": "device-cmyk(60% 40% 40% 100%)"})),
+        {"type": "text", "text": "<p>H<span style=\"color: device-cmyk(1 0 0 0.25)\">H</span></p>", "fontSize": 40, "width": 150,
+            "fill": "device-cmyk(0 0 0 1)"},
+    ]}]});
+    let options = json!({"vector": true, "color": {"space": "CMYK", "blackText": "profile"}});
+    let answer = call(&service, &design, options.clone()).await;
+    assert_eq!(answer.header("x-tenter-warnings"), "0", "the profile shows the colours");
+    let file = document(&service, &design, options, "inks").await;
+    let Some(objects) = Objects::of(&file) else { return };
+    objects.assert_no_rgb();
+    let content = String::from_utf8_lossy(&objects.data(&objects.pages()[0]["/Contents"])).into_owned();
+    for inks in ["0 0 0.1 0 k", "0 0.5 1 0 k", "0.6 0.4 0.4 1 K", "1 0 0 0.25 k", "0 0 0 1 k"] {
+        assert!(content.contains(inks), "{inks} is not in {content}");
+    }
+    let screen = Profiles::new(&service.settings.icc).output_profile(CmykProfile::Fogra39).expect("a profile");
+    let [red, green, blue] = screen.screen_color([0.0, 1.0, 1.0, 0.0]);
+    assert!(red > 0.7 && green < 0.35 && blue < 0.35, "magenta and yellow are red: {red} {green} {blue}");
+    assert!(screen.screen_color([0.0; 4]).iter().all(|it| *it > 0.99));
+}
+
+#[tokio::test]
+async fn colours_given_as_inks_follow_the_naive_formula_without_a_profile() {
+    let service = service(&[]);
+    let design = json!({"width": 4, "height": 4, "pages": [{"background": "device-cmyk(0 50% 100% 0)"}]});
+    let answer = service.render(json!({"design": design, "outputFormat": "file"})).await;
+    let pixel = image::load_from_memory(&answer.body).expect("a PNG").to_rgb8().get_pixel(2, 2).0;
+    assert_eq!((pixel, answer.header("x-tenter-warnings")), ([255, 128, 0], "1"));
+}
+
+#[tokio::test]
+async fn cmyk_is_refused_for_formats_that_cannot_hold_it() {
+    let service = service(&[]);
+    for format in ["png", "webp"] {
+        let options = json!({"color": {"space": "CMYK"}});
+        let answer = service.render(json!({"design": card(), "format": format, "exportOptions": options})).await;
+        assert_eq!(answer.status, StatusCode::BAD_REQUEST);
+        let expected = "exportOptions.color.space: found \"CMYK\", which ";
+        assert!(answer.error().starts_with(expected) && answer.error().contains(format), "{}", answer.error());
+    }
+}

@@ -29,8 +29,8 @@ use crate::report::{JsonPath, Problem, Warning, WarningCode, truncated};
 pub use self::list::{DesignVariable, VariableUse, list};
 
 /// Substitutes the placeholders and bindings of `design`, whose path is `at`, by the values that the call has `given`
-/// and by those that the design stores. `replaced`: how pictures fit that replace others. Returns warnings about placeholders without a value, which are left as they
-/// are, and about unused variables.
+/// and by those that the design stores. `replaced`: how pictures fit that replace others. Returns warnings about
+/// placeholders without a value, which are left as they are, and about unused variables.
 ///
 /// # Errors
 /// Values that refer to each other in a cycle, that a bound member cannot have, or that add more than
