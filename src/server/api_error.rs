@@ -185,7 +185,9 @@ impl ApiError {
     /// The text for the caller. Details of internal errors go to the log only.
     fn message(&self) -> String {
         match self {
-            Self::Unauthorized => "missing or unknown API key; send it as ?KEY=… or as Authorization: Bearer …".into(),
+            Self::Unauthorized => {
+                "missing or unknown API key; send it as ?KEY=…, X-API-Key: … or Authorization: Bearer …".into()
+            }
             Self::MediaType { found, accepted } => {
                 format!("{found}; accepted: content-type: {accepted}, UTF-8, without content-encoding")
             }

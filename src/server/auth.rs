@@ -1,6 +1,6 @@
 //! API keys: identifies the caller of a request.
 
-use axum::http::{HeaderMap, Uri, header};
+use axum::http::{HeaderMap, HeaderName, Uri, header};
 use subtle::ConstantTimeEq;
 
 use super::api_error::ApiError;
@@ -21,7 +21,8 @@ impl KeyRing {
 
     /// Name of the key that the request carries; `None` when the service runs without keys.
     ///
-    /// `?KEY=`, which Polotno's clients send, takes precedence over `Authorization: Bearer`.
+    /// `?KEY=` or `?key=`, which Polotno's clients send, take precedence over `X-API-Key`, and that over
+    /// `Authorization: Bearer`.
     ///
     /// # Errors
     /// [`ApiError::Unauthorized`] without a known key.
@@ -30,7 +31,11 @@ impl KeyRing {
             return Ok(None);
         }
         let query = QueryParameters::of(uri);
-        let key = query.api_key().or_else(|| bearer(headers)).ok_or(ApiError::Unauthorized)?;
+        let key = query
+            .api_key()
+            .or_else(|| header_key(headers))
+            .or_else(|| bearer(headers))
+            .ok_or(ApiError::Unauthorized)?;
         let sent = ContentHash::of(key.as_bytes());
         let mut caller = None;
         for (name, known) in &self.0 {
@@ -40,6 +45,13 @@ impl KeyRing {
         }
         caller.map(Some).ok_or(ApiError::Unauthorized)
     }
+}
+
+/// Header with the API key.
+pub(super) const API_KEY: HeaderName = HeaderName::from_static("x-api-key");
+
+fn header_key(headers: &HeaderMap) -> Option<&str> {
+    headers.get(API_KEY)?.to_str().ok().map(str::trim)
 }
 
 fn bearer(headers: &HeaderMap) -> Option<&str> {

@@ -52,7 +52,7 @@ const BODIES: &str = "application/json, text/csv, application/x-ndjson";
         (status = 503, description = "The job store does not work at the moment", body = ErrorBody),
         schemas::RenderErrors,
     ),
-    security(("key" = []), ("bearer" = [])),
+    security(("key" = []), ("header" = []), ("bearer" = [])),
 )]
 pub(super) async fn create(State(app): State<App>, request: Request) -> Response {
     let mut notes = RenderNotes::default();
@@ -107,7 +107,7 @@ async fn answer(app: &App, request: Request, notes: &mut RenderNotes) -> Result<
     summary = "Batches, newest first",
     params(Paging),
     responses((status = 200, description = "Some of the key's batches", body = BatchListing), schemas::JobErrors),
-    security(("key" = []), ("bearer" = [])),
+    security(("key" = []), ("header" = []), ("bearer" = [])),
 )]
 pub(super) async fn list(
     State(app): State<App>,
@@ -126,7 +126,7 @@ pub(super) async fn list(
     summary = "A batch and its progress",
     params(("id" = String, Path, description = "Id of the batch")),
     responses((status = 200, description = "The batch", body = Batch), schemas::JobErrors),
-    security(("key" = []), ("bearer" = [])),
+    security(("key" = []), ("header" = []), ("bearer" = [])),
 )]
 pub(super) async fn show(State(app): State<App>, Owned { owner, id }: Owned<BatchId>) -> Result<Response, ApiError> {
     let batch: Batch = app.jobs.batch(&owner, &id).await?.ok_or(ApiError::NotFound)?;
@@ -145,7 +145,7 @@ pub(super) async fn show(State(app): State<App>, Owned { owner, id }: Owned<Batc
         StatusFilter<Status>,
     ),
     responses((status = 200, description = "Some of the rows", body = ItemListing), schemas::JobErrors),
-    security(("key" = []), ("bearer" = [])),
+    security(("key" = []), ("header" = []), ("bearer" = [])),
 )]
 pub(super) async fn items(
     State(app): State<App>,
@@ -167,7 +167,7 @@ pub(super) async fn items(
     summary = "Render the failed rows again",
     params(("id" = String, Path, description = "Id of the batch")),
     responses((status = 200, description = "The batch, with its failed rows scheduled again", body = Batch), schemas::JobErrors),
-    security(("key" = []), ("bearer" = [])),
+    security(("key" = []), ("header" = []), ("bearer" = [])),
 )]
 pub(super) async fn retry(State(app): State<App>, Owned { owner, id }: Owned<BatchId>) -> Result<Response, ApiError> {
     app.jobs.retry_rows(&owner, &id).await?.ok_or(ApiError::NotFound)?;
@@ -183,7 +183,7 @@ pub(super) async fn retry(State(app): State<App>, Owned { owner, id }: Owned<Bat
     summary = "Cancel or delete a batch",
     params(("id" = String, Path, description = "Id of the batch")),
     responses((status = 204, description = "The batch and its files are deleted; rows that waited are not rendered"), schemas::JobErrors),
-    security(("key" = []), ("bearer" = [])),
+    security(("key" = []), ("header" = []), ("bearer" = [])),
 )]
 pub(super) async fn remove(
     State(app): State<App>,

@@ -40,8 +40,8 @@ mod variables;
 use std::any::Any;
 use std::time::Duration;
 
-use axum::extract::DefaultBodyLimit;
-use axum::http::{HeaderName, Method, header};
+use axum::extract::{DefaultBodyLimit, Request};
+use axum::http::{HeaderName, Method, Uri, header};
 use axum::response::{IntoResponse, Response};
 use axum::routing::get;
 use axum::{Extension, Router, middleware};
@@ -115,7 +115,7 @@ fn process_routes() -> OpenApiRouter<App> {
 /// `routes` with the answers to unknown calls, and the layers that every request passes through.
 fn complete(routes: Router<App>, app: App) -> Router {
     let metrics = app.metrics.clone();
-    routes
+    let routes = routes
         .fallback(async || ApiError::NotFound)
         .method_not_allowed_fallback(async || ApiError::MethodNotAllowed)
         .with_state(app)
@@ -125,7 +125,25 @@ fn complete(routes: Router<App>, app: App) -> Router {
         .layer(CatchPanicLayer::custom(panicked))
         .layer(middleware::from_fn_with_state(peer::WrongKeys::new(), peer::check))
         .layer(middleware::from_fn_with_state(metrics, metrics::count))
-        .layer(middleware::from_fn(log::request))
+        .layer(middleware::from_fn(log::request));
+    // A layer of the routes themselves would run after the path was matched.
+    Router::new().fallback_service(routes).layer(middleware::map_request(without_trailing_slash))
+}
+
+/// `request` without a slash at the end of its path: some clients send one.
+async fn without_trailing_slash(mut request: Request) -> Request {
+    let uri = request.uri();
+    let Some(path) = uri.path().strip_suffix('/').filter(|it| !it.is_empty()) else { return request };
+    let path = match uri.query() {
+        Some(query) => format!("{path}?{query}"),
+        None => path.to_owned(),
+    };
+    let mut parts = uri.clone().into_parts();
+    parts.path_and_query = path.parse().ok();
+    if let Ok(uri) = Uri::from_parts(parts) {
+        *request.uri_mut() = uri;
+    }
+    request
 }
 
 /// CORS for browsers that call the API directly. Any origin is allowed, since keys are in the query or a header, never
@@ -137,6 +155,7 @@ fn cors() -> CorsLayer {
         .allow_headers([
             header::CONTENT_TYPE,
             header::AUTHORIZATION,
+            auth::API_KEY,
             header::IF_NONE_MATCH,
             header::IF_RANGE,
             header::RANGE,

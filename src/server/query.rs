@@ -13,8 +13,8 @@ use super::api_error::ApiError;
 use crate::jobs::Status;
 use crate::templates::Filter;
 
-/// Name of the parameter with the API key.
-const KEY: &str = "KEY";
+/// Names of the parameter with the API key, the one that counts first.
+const KEYS: [&str; 2] = ["KEY", "key"];
 
 /// The parameters of a query string, decoded, in the order of the request.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -27,14 +27,15 @@ impl QueryParameters {
         Self(pairs.into_owned().collect())
     }
 
-    /// The API key: the value of the first `KEY`.
+    /// The API key: the value of the first `KEY`, or else `key`.
     pub(super) fn api_key(&self) -> Option<&str> {
-        self.0.iter().find(|(name, _)| name == KEY).map(|(_, value)| value.as_str())
+        let first = |key| self.0.iter().find(|(name, _)| name == key).map(|(_, value)| value.as_str());
+        KEYS.into_iter().find_map(first)
     }
 
     /// All parameters except the API key, as pairs of name and value.
     pub(super) fn without_api_key(self) -> Vec<(String, String)> {
-        self.0.into_iter().filter(|(name, _)| name != KEY).collect()
+        self.0.into_iter().filter(|(name, _)| !KEYS.contains(&name.as_str())).collect()
     }
 
     /// The value of the last parameter `name`.
@@ -178,6 +179,8 @@ mod tests {
     fn parameters_are_decoded_and_the_first_key_counts() {
         let query = parameters("KEY=a%2Bb&name=%C3%A9+x&KEY=c&name=y");
         assert_eq!((query.api_key(), query.last("name"), query.last("page")), (Some("a+b"), Some("y"), None));
+        assert_eq!(parameters("key=a&KEY=b").api_key(), Some("b"));
+        assert_eq!(parameters("key=a&Key=b").api_key(), Some("a"));
         let pairs = query.without_api_key();
         assert_eq!(pairs, [("name".into(), "é x".into()), ("name".into(), "y".into())]);
     }

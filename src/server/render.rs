@@ -62,7 +62,7 @@ const SERVER_TIMING: HeaderName = HeaderName::from_static("server-timing");
         (status = 503, description = "The service cannot answer at the moment, or the store of templates does not work", body = ErrorBody),
         schemas::RenderErrors,
     ),
-    security(("key" = []), ("bearer" = [])),
+    security(("key" = []), ("header" = []), ("bearer" = [])),
 )]
 pub(super) async fn classic(State(app): State<App>, request: Request) -> Response {
     let mut notes = RenderNotes::default();

@@ -33,7 +33,7 @@ use crate::jobs::{DeliveryRecord, Job, JobId, Listing, Submission, SubmitOutcome
         (status = 503, description = "The job store does not work at the moment", body = ErrorBody),
         schemas::RenderErrors,
     ),
-    security(("key" = []), ("bearer" = [])),
+    security(("key" = []), ("header" = []), ("bearer" = [])),
 )]
 pub(super) async fn create(State(app): State<App>, request: Request) -> Response {
     let mut notes = RenderNotes::default();
@@ -88,7 +88,7 @@ async fn answer(app: &App, request: Request, notes: &mut RenderNotes) -> Result<
     summary = "One job",
     params(("id" = String, Path, description = "Id of the job")),
     responses((status = 200, description = "The job", body = Job), schemas::JobErrors),
-    security(("key" = []), ("bearer" = [])),
+    security(("key" = []), ("header" = []), ("bearer" = [])),
 )]
 pub(super) async fn show(State(app): State<App>, Owned { owner, id }: Owned<JobId>) -> Result<Response, ApiError> {
     let job: Job = app.jobs.job(&owner, &id).await?.ok_or(ApiError::NotFound)?;
@@ -108,7 +108,7 @@ pub(super) fn uncached(answer: impl IntoResponse) -> Response {
     summary = "Jobs, newest first",
     params(Paging),
     responses((status = 200, description = "Some of the key's jobs", body = Listing), schemas::JobErrors),
-    security(("key" = []), ("bearer" = [])),
+    security(("key" = []), ("header" = []), ("bearer" = [])),
 )]
 pub(super) async fn list(
     State(app): State<App>,
@@ -127,7 +127,7 @@ pub(super) async fn list(
     summary = "Cancel or delete a job",
     params(("id" = String, Path, description = "Id of the job")),
     responses((status = 204, description = "The job and its file are deleted"), schemas::JobErrors),
-    security(("key" = []), ("bearer" = [])),
+    security(("key" = []), ("header" = []), ("bearer" = [])),
 )]
 pub(super) async fn remove(State(app): State<App>, Owned { owner, id }: Owned<JobId>) -> Result<StatusCode, ApiError> {
     if app.jobs.remove(&owner, &id).await? { Ok(StatusCode::NO_CONTENT) } else { Err(ApiError::NotFound) }
@@ -147,7 +147,7 @@ struct Deliveries {
     summary = "Webhook deliveries of a job",
     params(("id" = String, Path, description = "Id of the job")),
     responses((status = 200, description = "All deliveries", body = Deliveries), schemas::JobErrors),
-    security(("key" = []), ("bearer" = [])),
+    security(("key" = []), ("header" = []), ("bearer" = [])),
 )]
 pub(super) async fn deliveries(
     State(app): State<App>,
@@ -168,7 +168,7 @@ pub(super) async fn deliveries(
         ("delivery" = String, Path, description = "Id of the delivery"),
     ),
     responses((status = 200, description = "The delivery, scheduled again", body = DeliveryRecord), schemas::JobErrors),
-    security(("key" = []), ("bearer" = [])),
+    security(("key" = []), ("header" = []), ("bearer" = [])),
 )]
 pub(super) async fn retry(
     State(app): State<App>,

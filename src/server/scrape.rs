@@ -23,7 +23,7 @@ const OPEN_METRICS: HeaderValue =
         (status = 401, description = "No key, or an unknown one (TENTER_METRICS)", body = ErrorBody),
         (status = 404, description = "Switched off (TENTER_METRICS)", body = ErrorBody),
     ),
-    security(("key" = []), ("bearer" = [])),
+    security(("key" = []), ("header" = []), ("bearer" = [])),
 )]
 pub(super) async fn serve(State(app): State<App>, uri: Uri, headers: HeaderMap) -> Result<Response, ApiError> {
     match app.settings.server.metrics {

@@ -58,7 +58,7 @@ struct ListedUse {
     description = "Names, kinds and current values, in the order of their first use.",
     request_body = schemas::VariablesCall,
     responses((status = 200, description = "The variables", body = DesignVariables), schemas::RenderErrors),
-    security(("key" = []), ("bearer" = [])),
+    security(("key" = []), ("header" = []), ("bearer" = [])),
 )]
 pub(super) async fn list(State(app): State<App>, request: Request) -> Response {
     let mut notes = RenderNotes::default();

@@ -43,7 +43,7 @@ const CHUNKS_AHEAD: usize = 2;
             content((schemas::Bytes = "application/zip"))),
         schemas::JobErrors,
     ),
-    security(("key" = []), ("bearer" = [])),
+    security(("key" = []), ("header" = []), ("bearer" = [])),
 )]
 pub(crate) async fn archive(State(app): State<App>, Owned { owner, id }: Owned<BatchId>) -> Result<Response, ApiError> {
     let open = |status| ItemPages::open(app.jobs.clone(), owner.clone(), id.clone(), status);

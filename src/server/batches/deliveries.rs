@@ -24,7 +24,7 @@ use crate::server::schemas;
         StatusFilter<&'static str>,
     ),
     responses((status = 200, description = "Some of the deliveries, oldest first", body = DeliveryListing), schemas::JobErrors),
-    security(("key" = []), ("bearer" = [])),
+    security(("key" = []), ("header" = []), ("bearer" = [])),
 )]
 pub(crate) async fn deliveries(
     State(app): State<App>,
@@ -48,7 +48,7 @@ pub(crate) async fn deliveries(
         ("delivery" = String, Path, description = "Id of the delivery"),
     ),
     responses((status = 200, description = "The delivery, scheduled again", body = BatchDelivery), schemas::JobErrors),
-    security(("key" = []), ("bearer" = [])),
+    security(("key" = []), ("header" = []), ("bearer" = [])),
 )]
 pub(crate) async fn retry_delivery(
     State(app): State<App>,

@@ -31,7 +31,7 @@ const ROWS_PER_PAGE: u64 = 500;
             content((ManifestRecord = "application/x-ndjson"))),
         schemas::JobErrors,
     ),
-    security(("key" = []), ("bearer" = [])),
+    security(("key" = []), ("header" = []), ("bearer" = [])),
 )]
 pub(crate) async fn manifest(
     State(app): State<App>,
