@@ -57,6 +57,8 @@ pub struct RenderOptions {
     pub skip_font_error: bool,
     /// `skipImageError` — leave out an image that cannot be loaded. Default false.
     pub skip_image_error: bool,
+    /// `skipUnknown` — leave out elements of an unknown type. Default false.
+    pub skip_unknown: bool,
     /// `assetLoadTimeout` — time limit for one image, all attempts together; in ms. Default 30 000 ms.
     pub asset_load_timeout: Duration,
     /// `fontLoadTimeout` — time limit for one font, all attempts together; in ms. Default 6000 ms.
@@ -71,6 +73,8 @@ pub struct RenderOptions {
     pub page_ids: Option<Vec<String>>,
     /// `dpi` — design px per inch of paper. `auto` or absent: the design's.
     pub dpi: Option<f64>,
+    /// `dpiMetadata` — resolution written into pictures. Default: that of `dpi`.
+    pub dpi_metadata: DpiMetadata,
     /// `minImageDpi` — resolution in px per inch of paper below which a picture causes a warning; 0 turns it off.
     /// Default: the setting `TENTER_MIN_IMAGE_DPI`.
     pub min_image_dpi: Option<f64>,
@@ -117,6 +121,7 @@ impl Default for RenderOptions {
             css_gradients: false,
             skip_font_error: false,
             skip_image_error: false,
+            skip_unknown: false,
             asset_load_timeout: Duration::from_secs(30),
             font_load_timeout: Duration::from_secs(6),
             quality: None,
@@ -124,6 +129,7 @@ impl Default for RenderOptions {
             page_id: None,
             page_ids: None,
             dpi: None,
+            dpi_metadata: DpiMetadata::default(),
             min_image_dpi: None,
             crop_mark_size: 0.0,
             vector: false,
@@ -238,6 +244,18 @@ impl Compression {
     }
 }
 
+/// Resolution in px per inch that pictures carry, for programs that place or print them. Pixels do not depend on it.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Serialize)]
+pub enum DpiMetadata {
+    /// That of the design: px per inch of paper times the pixel ratio.
+    #[default]
+    Design,
+    /// This number, greater than 0.
+    Number(f64),
+    /// None.
+    Off,
+}
+
 /// Colour space of a file.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "UPPERCASE")]
@@ -279,7 +297,7 @@ pub enum PdfStandard {
     /// `pdfx: "x-4"` — PDF/X-4.
     #[serde(rename = "x-4")]
     X4,
-    /// `pdfx1a: true` — PDF/X-1a; overrides `pdfx` as the stricter standard.
+    /// `pdfx: "x-1a"`, `pdfx1a: true` — PDF/X-1a; the flag overrides `pdfx` as the stricter standard.
     #[serde(rename = "x-1a")]
     X1a,
 }
@@ -354,6 +372,7 @@ impl RenderOptions {
             css_gradients: json.flag_or("cssGradients", false),
             skip_font_error: json.flag_or("skipFontError", false),
             skip_image_error: json.flag_or("skipImageError", false),
+            skip_unknown: json.flag_or("skipUnknown", false),
             asset_load_timeout: timeout(json, "assetLoadTimeout").unwrap_or(defaults.asset_load_timeout),
             font_load_timeout: timeout(json, "fontLoadTimeout").unwrap_or(defaults.font_load_timeout),
             quality: checked(json, "quality", "a number from 0 to 1", |it| (0.0..=1.0).contains(&it)),
@@ -361,6 +380,7 @@ impl RenderOptions {
             page_id: json.string("pageId").map(Cow::into_owned),
             page_ids: json.strings("pageIds"),
             dpi: dpi(json),
+            dpi_metadata: dpi_metadata(json),
             min_image_dpi: checked(json, "minImageDpi", "a number of at least 0", |it| it >= 0.0),
             crop_mark_size: checked(json, "cropMarkSize", "a number of at least 0", |it| it >= 0.0).unwrap_or_default(),
             vector: json.flag_or("vector", false),
@@ -422,6 +442,17 @@ fn dpi(json: &mut Reader<'_>) -> Option<f64> {
     checked(json, "dpi", "a number greater than 0, or \"auto\"", |it| it > 0.0)
 }
 
+/// Reads a number of px per inch, or whether there is one.
+fn dpi_metadata(json: &mut Reader<'_>) -> DpiMetadata {
+    const KEY: &str = "dpiMetadata";
+    match json.get(KEY) {
+        Some(Value::Bool(true)) => DpiMetadata::Design,
+        Some(Value::Bool(false)) => DpiMetadata::Off,
+        _ => checked(json, KEY, "a number of px per inch greater than 0, true, false", |it| it > 0.0)
+            .map_or(DpiMetadata::Design, DpiMetadata::Number),
+    }
+}
+
 /// Reads the colour options. A print standard, whose pages are CMYK (pdf.md §7), makes CMYK the default and RGB an
 /// error.
 fn color(json: &mut Reader<'_>, standard: Option<PdfStandard>) -> (ColorSpace, BlackText) {
@@ -473,8 +504,8 @@ fn variables(json: &mut Reader<'_>) -> Option<Variables> {
 }
 
 fn pdf_standard(json: &mut Reader<'_>) -> Option<PdfStandard> {
-    let x4 = json.one_of("pdfx", &[("x-4", PdfStandard::X4)]);
-    if json.flag_or("pdfx1a", false) { Some(PdfStandard::X1a) } else { x4 }
+    let named = json.one_of("pdfx", &[("x-4", PdfStandard::X4), ("x-1a", PdfStandard::X1a)]);
+    if json.flag_or("pdfx1a", false) { Some(PdfStandard::X1a) } else { named }
 }
 
 #[cfg(test)]
@@ -508,8 +539,8 @@ mod tests {
             "format": "png", "mimeType": "image/jpeg", "pixelRatio": "0.5", "ignoreBackground": true, "includeBleed": true,
             "textOverflow": "ellipsis", "textVerticalResizeEnabled": true, "missingHeight": "auto", "cssGradients": true,
             "sdk": "4.4", "textSizing": "element", "textSplitAllowed": true, "lineBreaking": "unicode",
-            "skipFontError": true, "skipImageError": true, "assetLoadTimeout": "1500", "fontLoadTimeout": 1e300,
-            "quality": 0.8, "compression": "small", "pageId": "p", "pageIds": ["a", null, "b"], "dpi": "300", "minImageDpi": 150,
+            "skipFontError": true, "skipImageError": true, "skipUnknown": true, "assetLoadTimeout": "1500", "fontLoadTimeout": 1e300,
+            "quality": 0.8, "compression": "small", "pageId": "p", "pageIds": ["a", null, "b"], "dpi": "300", "dpiMetadata": "96", "minImageDpi": 150,
             "cropMarkSize": 30, "vector": true, "color": {"space": "CMYK", "blackText": "profile"}, "pdfx": "x-4", "title": "Spring",
             "creationDate": "1970-01-01T01:00:00+01:00", "reproducible": true, "fps": 24,
             "variables": {"a": "x", "b": 1.5, "c": true, "d": null},
@@ -531,6 +562,7 @@ mod tests {
             css_gradients: true,
             skip_font_error: true,
             skip_image_error: true,
+            skip_unknown: true,
             asset_load_timeout: Duration::from_millis(1500),
             font_load_timeout: Duration::from_secs(86_400),
             quality: Some(0.8),
@@ -538,6 +570,7 @@ mod tests {
             page_id: Some("p".to_owned()),
             page_ids: Some(vec!["a".to_owned(), "b".to_owned()]),
             dpi: Some(300.0),
+            dpi_metadata: DpiMetadata::Number(96.0),
             min_image_dpi: Some(150.0),
             crop_mark_size: 30.0,
             vector: true,
@@ -555,6 +588,9 @@ mod tests {
         };
         assert_eq!(options, expected);
         assert_eq!(read(&json!({"dpi": "auto"})).0.dpi, None);
+        let metadata = |value: Value| read(&json!({"dpiMetadata": value})).0.dpi_metadata;
+        assert_eq!([metadata(json!(false)), metadata(json!(true))], [DpiMetadata::Off, DpiMetadata::Design]);
+        assert_eq!(read(&json!({"dpiMetadata": 0})).1.len(), 1);
     }
 
     #[test]
@@ -565,6 +601,7 @@ mod tests {
         };
         let cmyk = ColorSpace::Cmyk;
         assert_eq!(color(&json!({"pdfx": "x-4"})), (cmyk(CmykProfile::Fogra39), 0));
+        assert_eq!(read(&json!({"pdfx": "x-1a"})).0.pdf_standard, Some(PdfStandard::X1a));
         let swop = json!({"pdfx1a": true, "color": {"profile": "USWebCoatedSWOP"}});
         assert_eq!(color(&swop), (cmyk(CmykProfile::UsWebCoatedSwop), 0));
         assert_eq!(color(&json!({"color": {"profile": "FOGRA39"}})), (ColorSpace::Rgb, 0));

@@ -138,6 +138,8 @@ pub enum WarningCode {
     ImageCutShort,
     /// A shape that is too large or not finite was left out.
     ShapeSkipped,
+    /// An element of a type that is not drawn was left out.
+    ElementSkipped,
     /// A placeholder without a variable; it is drawn as it is.
     PlaceholderUnknown,
     /// A variable that the design does not use.

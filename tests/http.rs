@@ -182,24 +182,53 @@ async fn files_with_unknown_names_are_not_found() {
 async fn keys_missing_wrong_and_right() {
     let service = service(&[("TENTER_KEYS", "shop=right-key, other-key+/")]);
     let body = json!({"design": design(), "outputFormat": "file"}).to_string();
-    for path in ["/api/render", "/api/render?KEY=wrong", "/api/render?KEY=", "/api/render?key=right-key"] {
+    for path in ["/api/render", "/api/render?KEY=wrong", "/api/render?KEY=", "/api/render?Key=right-key"] {
         let answer = service.post(path, &body).await;
         assert_eq!(answer.status, StatusCode::UNAUTHORIZED, "{path}");
         assert!(answer.error().contains("?KEY="), "{}", answer.error());
         assert_eq!(answer.header("www-authenticate"), "Bearer");
     }
-    for path in ["/api/render?KEY=right-key", "/api/render?a=b&KEY=other-key%2B%2F"] {
+    for path in ["/api/render?KEY=right-key", "/api/render?a=b&KEY=other-key%2B%2F", "/api/render/?key=right-key"] {
         assert_eq!(service.post(path, &body).await.status, StatusCode::OK, "{path}");
     }
-    let bearer = async |token: &str| {
+    let header = async |name: &'static str, token: &str| {
         let mut request = post("/api/render", &body);
-        request.headers_mut().insert("authorization", token.parse().expect("a header"));
+        request.headers_mut().insert(name, token.parse().expect("a header"));
         service.call(request).await.status
     };
+    let bearer = async |token: &str| header("authorization", token).await;
+    assert_eq!(header("x-api-key", "right-key").await, StatusCode::OK);
+    assert_eq!(header("x-api-key", "wrong").await, StatusCode::UNAUTHORIZED);
     assert_eq!(bearer("Bearer right-key").await, StatusCode::OK);
     assert_eq!(bearer("Bearer wrong").await, StatusCode::UNAUTHORIZED);
     assert_eq!(bearer("Basic right-key").await, StatusCode::UNAUTHORIZED);
     assert_eq!(service.get("/health/live").await.status, StatusCode::OK, "health needs no key");
+}
+
+#[tokio::test]
+async fn a_slash_at_the_end_of_a_path_is_ignored() {
+    let service = service(&[]);
+    let body = json!({"design": design(), "outputFormat": "file"}).to_string();
+    assert_eq!(service.post("/api/render/", &body).await.status, StatusCode::OK);
+    assert_eq!(service.get("/api/renders/list/?per_page=1").await.status, StatusCode::OK);
+    assert_eq!(service.get("/").await.status, StatusCode::OK);
+    assert_eq!(service.get("/api/render//").await.status, StatusCode::NOT_FOUND);
+}
+
+#[tokio::test]
+async fn pictures_carry_the_resolution_that_is_asked_for() {
+    let service = service(&[]);
+    let per_metre = async |metadata: Value| {
+        let options = json!({"dpiMetadata": metadata, "pixelRatio": 2});
+        let body = json!({"design": design(), "outputFormat": "file", "exportOptions": options});
+        let bytes = service.render(body).await.body;
+        let reader = png::Decoder::new(std::io::Cursor::new(bytes)).read_info().expect("a PNG");
+        reader.info().pixel_dims.map(|it| it.xppu)
+    };
+    // 72 dpi at twice the size; an inch has 0.0254 m.
+    assert_eq!(per_metre(Value::Null).await, Some(5669));
+    assert_eq!(per_metre(json!("300")).await, Some(11_811));
+    assert_eq!(per_metre(json!(false)).await, None);
 }
 
 #[tokio::test]

@@ -11,7 +11,25 @@ use crate::config::DesignLimits;
 use crate::css_color;
 use crate::css_gradient::{self, Fill};
 use crate::json::{Reader, describe};
+use crate::options::RenderOptions;
 use crate::report::{JsonPath, Origin, Warning, WarningCode, counted};
+
+/// Treatment of elements of an unknown type.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum UnknownElements {
+    /// They are problems of the design.
+    #[default]
+    Refuse,
+    /// They are left out, with a warning (`skipUnknown`).
+    Skip,
+}
+
+impl UnknownElements {
+    /// The treatment that `options` ask for.
+    pub fn of(options: &RenderOptions) -> Self {
+        if options.skip_unknown { Self::Skip } else { Self::Refuse }
+    }
+}
 
 /// The state shared by all elements of a design while it is read.
 #[derive(Debug)]
@@ -19,6 +37,7 @@ pub(crate) struct ReadState {
     pub(super) limits: DesignLimits,
     pub(super) version: SchemaVersion,
     pub(super) warnings: BoundedWarnings,
+    pub(super) unknown: UnknownElements,
     /// Ids that are taken: written somewhere in the design, or generated before.
     ids: HashSet<Arc<str>>,
     elements: usize,
@@ -33,6 +52,7 @@ impl ReadState {
             limits: limits.clone(),
             version: SchemaVersion::CURRENT,
             warnings: BoundedWarnings::default(),
+            unknown: UnknownElements::default(),
             ids,
             elements: 0,
         }

@@ -32,6 +32,7 @@ use self::background::Background;
 use self::elements::Element;
 use self::fonts::FontFace;
 use self::input::ReadState;
+pub use self::input::UnknownElements;
 use self::schema_version::SchemaVersion;
 use crate::config::DesignLimits;
 use crate::json::{JsonParser, Problems, Reader};
@@ -114,8 +115,25 @@ impl Design {
     /// # Errors
     /// As [`Design::parse`].
     pub fn from_value(value: &Value, at: JsonPath, limits: &DesignLimits) -> Result<Self, DesignError> {
+        Self::from_value_with(value, at, limits, UnknownElements::Refuse)
+    }
+
+    /// As [`Design::from_value`], with this treatment of elements of an unknown type.
+    ///
+    /// # Errors
+    /// As [`Design::parse`].
+    pub fn from_value_with(
+        value: &Value,
+        at: JsonPath,
+        limits: &DesignLimits,
+        unknown: UnknownElements,
+    ) -> Result<Self, DesignError> {
         let mut found = Problems::forgiving();
-        let design = Reader::new(value, at, &mut found).map(|json| Self::read(json, ReadState::new(value, limits)));
+        let design = Reader::new(value, at, &mut found).map(|json| {
+            let mut state = ReadState::new(value, limits);
+            state.unknown = unknown;
+            Self::read(json, state)
+        });
         let (problems, replaced) = found.into_refused_and_replaced();
         match design {
             Some(design) if problems.is_empty() => Ok(design.with_warnings(replaced)),

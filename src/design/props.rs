@@ -22,6 +22,9 @@ pub struct Common {
     pub show_in_export: bool,
     /// `alwaysOnTop` — default false. Counts only for direct children of a page (rendering.md §1).
     pub always_on_top: bool,
+    /// `link`, or else `href` — target of a link over the element, in documents only. Children of a group without a
+    /// link have that of the group.
+    pub link: Option<Arc<str>>,
 }
 
 impl Common {
@@ -31,8 +34,10 @@ impl Common {
     }
 
     pub(crate) fn read(input: &mut Input<'_>) -> Self {
+        let (link, href) = (input.address("link"), input.address("href"));
         let json = &mut input.json;
         Self {
+            link: link.or(href),
             origin: input.origin.clone(),
             // A canvas ignores an alpha below 0, which leaves it at 1.
             opacity: Opacity::new(Some(json.number_or("opacity", 1.0)).filter(|it| *it >= 0.0).unwrap_or(1.0)),

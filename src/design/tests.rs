@@ -80,7 +80,7 @@ fn problems_come_all_at_once() {
     let design = json!({"width": 0, "height": "tall", "pages": [
         {"background": "radial-gradient(circle, red, blue)", "children": [
             {"type": "figure", "id": "f", "x": "left"},
-            {"type": "lottie", "id": "l"},
+            {"type": "hologram", "id": "l"},
             {"id": "none"},
             {"type": 3},
             "text",
@@ -92,7 +92,7 @@ fn problems_come_all_at_once() {
         [
             "width: found the number 0; accepted: a number of px greater than 0",
             "height: found \"tall\"; accepted: a number",
-            "pages[0].children[1].type: Unknown element type: \"lottie\" (element \"l\"); accepted: text, image, svg, \
+            "pages[0].children[1].type: Unknown element type: \"hologram\" (element \"l\"); accepted: text, image, svg, \
              figure, line, group, table, gif, video",
             "pages[0].children[2].type: missing (element \"none\"); accepted: text, image, svg, figure, line, group, \
              table, gif, video",
@@ -102,6 +102,28 @@ fn problems_come_all_at_once() {
             "pages[1].children: found an object; accepted: an array",
         ]
     );
+}
+
+#[test]
+fn elements_without_a_picture_are_left_out() {
+    let children =
+        json!([{"type": "lottie", "id": "l", "src": "a.json"}, {"type": "figure"}, {"type": "hologram", "id": "h"}]);
+    let design = json!({"pages": [{"children": [{"type": "group", "children": children}]}]});
+    let limits = DesignLimits::default();
+    let skipped = Design::from_value_with(&design, JsonPath::root(), &limits, UnknownElements::Skip).expect("a design");
+    assert_eq!(skipped.pages[0].children[0].children().len(), 1);
+    let warnings: Vec<_> = skipped.warnings.iter().map(ToString::to_string).collect();
+    let at = "pages[0].children[0].children";
+    assert_eq!(
+        warnings,
+        [
+            format!("{at}[0].type (l): elements of type lottie are not drawn, as in the editor's picture exports"),
+            format!("{at}[2].type (h): elements of the unknown type \"hologram\" are left out (skipUnknown)"),
+        ]
+    );
+    assert!(skipped.warnings.iter().all(|it| it.code == WarningCode::ElementSkipped));
+    let refused = Design::from_value(&design, JsonPath::root(), &limits).expect_err("unknown");
+    assert_eq!(refused.problems.len(), 1);
 }
 
 #[test]

@@ -13,7 +13,7 @@ use crate::hash::ContentHash;
 use crate::json::{JsonParser, Problems, Reader, describe};
 use crate::options::RenderOptions;
 use crate::output::{Format, Pdf};
-use crate::pipeline::format_for;
+use crate::pipeline::{UnknownElements, format_for};
 use crate::report::{JsonPath, Problem};
 use crate::rows::{BrokenRow, NamePattern, Row, RowFormat, Rows, UsedNames, read_value};
 
@@ -44,6 +44,8 @@ pub(super) struct BatchRequest {
     pub(super) rows_format: Option<RowFormat>,
     /// Members of the request that all rows share: options and `fileName`.
     options: Map<String, Value>,
+    /// What all rows do with elements of unknown types.
+    pub(super) unknown: UnknownElements,
     pub(super) format: &'static dyn Format,
     pub(super) webhook: Option<String>,
     pub(super) webhook_items: bool,
@@ -142,12 +144,25 @@ impl BatchRequest {
             Some(format) => format,
             None => format_for(None, &options).map_err(with_flat_paths)?,
         };
+        let unknown = UnknownElements::of(&options);
         let Value::Object(mut options) = call else { unreachable_object()? };
         options.retain(|key, _| !BATCH_MEMBERS.contains(&key.as_str()));
         if merged.is_some() {
             options.insert(FORMAT.into(), format.name().into());
         }
-        Ok(Self { design, rows, rows_format, options, format, webhook, webhook_items, document, file_name, parser })
+        Ok(Self {
+            design,
+            rows,
+            rows_format,
+            options,
+            unknown,
+            format,
+            webhook,
+            webhook_items,
+            document,
+            file_name,
+            parser,
+        })
     }
 
     /// Creates the template and reads the rows, after their URLs have been replaced by what was downloaded.

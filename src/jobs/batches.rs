@@ -109,7 +109,7 @@ impl Jobs {
             if let Source::Inline(design) = &request.design
                 && design.is_object()
             {
-                renderers.check_template(design.clone(), DESIGN.into())?;
+                renderers.check_template(design.clone(), DESIGN.into(), request.unknown)?;
             }
             request.finish(&limits)
         });

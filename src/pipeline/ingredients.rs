@@ -150,6 +150,7 @@ impl Ingredients {
             "minImageDpi": defaults.min_image_dpi(options),
             "skipFontError": options.skip_font_error,
             "skipImageError": options.skip_image_error,
+            "skipUnknown": options.skip_unknown,
             "assetLoadTimeout": options.asset_load_timeout,
             "fontLoadTimeout": options.font_load_timeout,
             "creationDate": options.creation_date.map(|it| it.to_string()),
@@ -177,6 +178,7 @@ impl Ingredients {
             quality,
             compression,
             dpi,
+            dpi_metadata,
             crop_mark_size,
             vector,
             color,
@@ -193,6 +195,8 @@ impl Ingredients {
             // the loaded assets are hashed instead
             skip_font_error: _,
             skip_image_error: _,
+            // without it there is no answer
+            skip_unknown: _,
             asset_load_timeout: _,
             font_load_timeout: _,
             // the resolved version is hashed instead
@@ -219,6 +223,7 @@ impl Ingredients {
             "quality": quality,
             "compression": compression,
             "dpi": dpi,
+            "dpiMetadata": dpi_metadata,
             "cropMarkSize": crop_mark_size,
             "vector": vector,
             "color": color,

@@ -59,6 +59,7 @@ pub use self::pages::Progress;
 pub use self::request::{CacheUse, RenderRequest, Rendered, RenderedPage};
 pub use self::session::Session;
 pub use self::timings::{Stage, Timings};
+pub use crate::design::UnknownElements;
 pub use crate::design::variables::{DesignVariable, VariableUse};
 pub use crate::paint::{GpuReport, PrefixCache, Report as PaintReport};
 
@@ -203,8 +204,8 @@ impl Engine {
     ///
     /// # Errors
     /// `Invalid`, with every problem that no values of variables can fix: every row would fail.
-    pub fn check_template(&self, design: Value, at: JsonPath) -> Result<(), Error> {
-        check_template(design, at, &self.0.resources.design_limits)
+    pub fn check_template(&self, design: Value, at: JsonPath, unknown: UnknownElements) -> Result<(), Error> {
+        check_template(design, at, unknown, &self.0.resources.design_limits)
     }
 
     /// Admits one request and renders it: [`Self::admit`], then [`Session::render`].
@@ -229,9 +230,14 @@ impl Engine {
 ///
 /// # Errors
 /// `Invalid`, with every problem that no values of variables can fix: every row would fail.
-pub fn check_template(mut design: Value, at: JsonPath, limits: &DesignLimits) -> Result<(), Error> {
+pub fn check_template(
+    mut design: Value,
+    at: JsonPath,
+    unknown: UnknownElements,
+    limits: &DesignLimits,
+) -> Result<(), Error> {
     variables::make_fillable(&mut design);
-    Design::from_value(&design, at, limits)?;
+    Design::from_value_with(&design, at, limits, unknown)?;
     Ok(())
 }
 
@@ -241,7 +247,8 @@ pub fn check_template(mut design: Value, at: JsonPath, limits: &DesignLimits) ->
 /// `Invalid`, with every problem of the design that no values of variables can fix.
 pub fn list_variables(design: Value, at: JsonPath, limits: &DesignLimits) -> Result<Vec<DesignVariable>, Error> {
     let listed = variables::list(&design);
-    check_template(design, at, limits)?;
+    // Elements of unknown types have no variables.
+    check_template(design, at, UnknownElements::Skip, limits)?;
     Ok(listed)
 }
 

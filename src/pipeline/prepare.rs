@@ -12,7 +12,7 @@ use super::request::RenderRequest;
 use super::resources::{LoadedAssets, Resources};
 use crate::design::resolve::{self, FontError};
 use crate::design::version::Rules;
-use crate::design::{Design, inks, variables};
+use crate::design::{Design, UnknownElements, inks, variables};
 use crate::error::Error;
 use crate::inks::Inks;
 use crate::json::Problems;
@@ -35,7 +35,7 @@ pub(super) fn prepare(resources: &Resources, request: RenderRequest) -> Result<P
     let filled = variables::fill_in(&mut value, &at, given, rules.replaced_pictures, limits)?;
     let print = print_target(resources, format, &options)?;
     let (found, mut early_warnings) = replace_inks(resources, &mut value, &at, print.as_ref(), options.color);
-    let mut design = Design::from_value(&value, at.clone(), limits)?;
+    let mut design = Design::from_value_with(&value, at.clone(), limits, UnknownElements::of(&options))?;
     early_warnings.extend(filled);
     design.warnings.extend(early_warnings);
     let pages = pages.choose(design.pages.iter().map(|page| &*page.id))?;

@@ -13,6 +13,7 @@ use super::pages::{PageRenderer, PageSink};
 use super::request::RenderedPage;
 use super::timings::Stage;
 use crate::error::Error;
+use crate::options::DpiMetadata;
 use crate::output::pdf::{PageInput, Writer};
 use crate::output::{OutputOptions, PictureFormat};
 use crate::paint::{Painted, SurfaceLimits};
@@ -44,7 +45,11 @@ impl PictureSink {
         let options = OutputOptions {
             quality: options.quality,
             compression: options.compression,
-            pixels_per_inch: Some(dpi * scale.get()),
+            pixels_per_inch: match options.dpi_metadata {
+                DpiMetadata::Design => Some(dpi * scale.get()),
+                DpiMetadata::Number(number) => Some(number),
+                DpiMetadata::Off => None,
+            },
             print: print.clone(),
         };
         Self { format, options, scale, ingredients, done: Vec::new() }

@@ -35,7 +35,7 @@ use crate::config::{DesignLimits, Painter, RasterizerChoice, RenderSettings, Set
 use crate::error::Error;
 use crate::pipeline::{
     AddedPages, Engine, Front, FrontSession, PaintReport, PipelineCounts, Progress, QueueUsage, Stage, Timings,
-    check_template,
+    UnknownElements, check_template,
 };
 use crate::report::JsonPath;
 use crate::sandbox;
@@ -198,10 +198,10 @@ impl Renderers {
     ///
     /// # Errors
     /// `Invalid`, with every problem that no values of variables can fix: every row would fail.
-    pub fn check_template(&self, design: Value, at: JsonPath) -> Result<(), Error> {
+    pub fn check_template(&self, design: Value, at: JsonPath, unknown: UnknownElements) -> Result<(), Error> {
         match &*self.0 {
-            Place::Here(local) => local.engine.check_template(design, at),
-            Place::Processes { design_limits, .. } => check_template(design, at, design_limits),
+            Place::Here(local) => local.engine.check_template(design, at, unknown),
+            Place::Processes { design_limits, .. } => check_template(design, at, unknown, design_limits),
         }
     }
 

@@ -336,6 +336,9 @@ struct Options {
     /// Leave out a picture that cannot be loaded, with a warning.
     #[schema(default = false)]
     skip_image_error: Option<bool>,
+    /// Extension: leave out elements of unknown types, with a warning.
+    #[schema(default = false)]
+    skip_unknown: Option<bool>,
     /// Replace a font that cannot be loaded, with a warning.
     #[schema(default = false)]
     skip_font_error: Option<bool>,
@@ -357,6 +360,8 @@ struct Options {
     compression: Option<Compression>,
     /// Design px per inch of paper, or `auto`: the design's.
     dpi: Option<Positive>,
+    /// Resolution written into pictures, in px per inch; `true`: that of `dpi`, `false`: none.
+    dpi_metadata: Option<DpiMetadata>,
     /// Extension: images shown with fewer of their pixels per inch of paper get a warning; 0 turns it off. Default:
     /// `TENTER_MIN_IMAGE_DPI` of the service.
     min_image_dpi: Option<Length>,
@@ -528,12 +533,23 @@ fn one_of_words(description: &str, words: impl Iterator<Item = &'static str>) ->
     ObjectBuilder::new().schema_type(Type::String).description(Some(description)).enum_values(Some(words)).into()
 }
 
+/// Resolution that a picture carries.
+#[derive(Serialize, ToSchema)]
+#[serde(untagged)]
+#[expect(dead_code, reason = "describes JSON")]
+enum DpiMetadata {
+    Number(Positive),
+    Flag(bool),
+}
+
 /// Print standard of a PDF.
 #[derive(Serialize, ToSchema)]
 #[expect(dead_code, reason = "describes JSON")]
 enum Pdfx {
     #[serde(rename = "x-4")]
     X4,
+    #[serde(rename = "x-1a")]
+    X1a,
 }
 
 /// Colour space of a file.

@@ -127,3 +127,16 @@ async fn broken_fonts_are_errors_that_name_the_font() {
     let (status, error) = refusal(&service, &design, json!({"vector": true})).await;
     assert!(status == StatusCode::UNPROCESSABLE_ENTITY && error.contains("Broken"), "{error}");
 }
+
+#[tokio::test]
+async fn pages_as_pictures_have_the_links_of_their_elements_and_words() {
+    let service = service(&[]);
+    let mut design = card();
+    design["pages"][0]["children"] = json!([
+        {"type": "figure", "x": 10, "y": 20, "width": 30, "height": 40, "link": "https://example.com/figure"},
+        {"type": "text", "text": "<p><a href=\"https://example.com/word\">word</a></p>", "x": 100, "width": 100, "height": 30},
+    ]);
+    let file = document(&service, &design, json!({}), "raster-links").await;
+    let Some(objects) = Objects::of(&file) else { return };
+    assert_eq!(objects.pages()[0]["/Annots"].as_array().map(Vec::len), Some(2));
+}

@@ -448,6 +448,27 @@ fn vector_links_cover_their_text() {
 }
 
 #[test]
+fn vector_links_of_elements_and_groups_cover_their_boxes() {
+    let figure = |x: f64, more: Value| {
+        let mut figure = json!({"type": "figure", "x": x, "y": 10, "width": 40, "height": 30});
+        figure.as_object_mut().unwrap().extend(more.as_object().unwrap().clone());
+        figure
+    };
+    let children = json!([
+        {"type": "group", "link": "https://example.com/group", "children": [
+            figure(10.0, json!({})), figure(60.0, json!({"href": "https://example.com/own"})),
+        ]},
+        figure(110.0, json!({"link": " "})),
+    ]);
+    let pages = Scenes::shared().pages(&design(children), &Value::Null);
+    let links = tenter::paint::pdf::page_links(&pages[0]);
+    let found: Vec<_> = links.iter().map(|link| (link.url.as_str(), link.rect.x0, link.rect.width())).collect();
+    assert_eq!(found, [("https://example.com/group", 10.0, 40.0), ("https://example.com/own", 60.0, 40.0)]);
+    let file = source(&pages, readable());
+    assert_eq!(file.matches("(https://example.com/").count(), 2, "{file}");
+}
+
+#[test]
 fn vector_groups_may_nest_deeper_than_readers_allow() {
     let mut node = Node::Path(Path::filled(square(10.0, 40.0), RED));
     for _ in 0..500 {

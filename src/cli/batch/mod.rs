@@ -28,6 +28,9 @@ use super::failure::Failure;
 use super::startup::start_runtime;
 use super::{log, memory};
 use crate::config::{LogLevel, Source};
+use crate::json::Problems;
+use crate::options::RenderOptions;
+use crate::pipeline::UnknownElements;
 use crate::report::JsonPath;
 
 pub(super) fn run(arguments: &Arguments) -> Result<(), Failure> {
@@ -48,7 +51,9 @@ pub(super) fn run(arguments: &Arguments) -> Result<(), Failure> {
     let runtime = start_runtime()?;
     let processes = settings.render.renderers;
     let renderers = arguments.isolation.start(&runtime, &settings, processes)?;
-    renderers.check_template(plan.template.clone(), JsonPath::root())?;
+    // Invalid options were refused with the plan.
+    let options = RenderOptions::read(&plan.options, JsonPath::root(), &mut Problems::new());
+    renderers.check_template(plan.template.clone(), JsonPath::root(), UnknownElements::of(&options))?;
     let state = RunState::open(&plan, arguments.resume)?;
     let renderer = RowRenderer::new(plan.clone(), renderers, state.snapshot.clone(), settings.render.deadline);
     runtime.block_on(async {

@@ -29,7 +29,14 @@ use MemberKind::{Color, Flag, Image, Number, Text, Word};
 
 type Members = &'static [(&'static str, MemberKind)];
 
-const COMMON: Members = &[("alwaysOnTop", Flag), ("opacity", Number), ("showInExport", Flag), ("visible", Flag)];
+const COMMON: Members = &[
+    ("alwaysOnTop", Flag),
+    ("href", Word),
+    ("link", Word),
+    ("opacity", Number),
+    ("showInExport", Flag),
+    ("visible", Flag),
+];
 
 const BOX: Members = &[("height", Number), ("rotation", Number), ("width", Number), ("x", Number), ("y", Number)];
 
@@ -206,7 +213,7 @@ mod tests {
         assert_eq!(
             group,
             "pages[0].children[0].bindings.children: this member of a group cannot be bound to a variable; accepted: \
-             alwaysOnTop, opacity, showInExport, visible"
+             alwaysOnTop, href, link, opacity, showInExport, visible"
         );
         let unnamed = found(json!({"type": "line", "bindings": {"color": 5}}));
         assert_eq!(

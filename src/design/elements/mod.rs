@@ -21,10 +21,10 @@ use serde_json::Value;
 use self::table::TableCell;
 use self::text_style::TextStyle;
 use self::unused::DrawnEffects;
-use super::input::{Input, ReadState};
+use super::input::{Input, ReadState, UnknownElements};
 use super::props::Common;
 use crate::json::{Reader, describe};
-use crate::report::{JsonPath, Origin};
+use crate::report::{JsonPath, Origin, Warning, WarningCode};
 
 /// Makes [`Element`] from the list of kinds: name in the JSON, variant, struct, effects that are drawn, and the members
 /// of the JSON that variables change.
@@ -159,7 +159,8 @@ impl Element {
         children
     }
 
-    /// Reads an element; `None`, with a problem, when its type is unknown or the design has too many elements.
+    /// Reads an element; `None`, with a problem, when its type is unknown or the design has too many elements. An
+    /// element of a type without a picture, or of an unknown one that may be skipped, causes a warning instead.
     fn read(mut json: Reader<'_>, reading: &mut ReadState, index: String) -> Option<Self> {
         if !reading.count(1, &mut json, "type") {
             return None;
@@ -167,7 +168,22 @@ impl Element {
         let id = reading.id(&mut json, || format!("el-{index}"));
         let kind = json.get("type").and_then(Value::as_str);
         let Some(kind) = kind.filter(|kind| Self::KINDS.contains(kind)) else {
-            refuse_kind(&mut json, &id);
+            let left_out = match kind {
+                Some(LOTTIE) => {
+                    Some(format!("elements of type {LOTTIE} are not drawn, as in the editor's picture exports"))
+                }
+                Some(kind) if reading.unknown == UnknownElements::Skip => {
+                    Some(format!("elements of the unknown type {kind:.60?} are left out (skipUnknown)"))
+                }
+                _ => None,
+            };
+            match left_out {
+                Some(message) => {
+                    let (code, path) = (WarningCode::ElementSkipped, json.at().key("type"));
+                    reading.warnings.push(Warning { code, path, element: id, message });
+                }
+                None => refuse_kind(&mut json, &id),
+            }
             return None;
         };
         bindable::check(kind, &mut json);
@@ -175,6 +191,9 @@ impl Element {
         Self::read_kind(kind, Input { json, origin, index, reading })
     }
 }
+
+/// Type of animated elements, which have no still picture.
+const LOTTIE: &str = "lottie";
 
 /// A text that an element draws.
 pub(super) struct ElementText<'a> {

@@ -1,5 +1,7 @@
 //! The pages of a design as scene pages: z-order, groups, placement, and which file resolves which element.
 
+use std::sync::Arc;
+
 use kurbo::{Affine, Rect, Size};
 
 use super::super::Page;
@@ -19,7 +21,7 @@ use super::texts::TextResolver;
 use crate::assets::AssetSet;
 use crate::assets::svg::SvgFonts;
 use crate::report::{Warning, WarningCode};
-use crate::scene::{self, Group, Node};
+use crate::scene::{self, Group, Link, Node};
 use crate::text::{DamagedGlyph, Layouter, remove_damaged_glyphs};
 use crate::units::Opacity;
 
@@ -49,15 +51,22 @@ impl Resolver<'_> {
         // `alwaysOnTop` applies only to direct children of the page (rendering.md §1).
         let (top, ordinary): (Vec<_>, Vec<_>) = page.children.iter().partition(|child| child.common().always_on_top);
         for child in ordinary.into_iter().chain(top) {
-            children.extend(self.element(child, Opacity::OPAQUE, sheet)?);
+            children.extend(self.element(child, Opacity::OPAQUE, None, sheet)?);
         }
         Ok(scene::Page { size: page.size, bleed, root: Group { children, ..Group::default() } })
     }
 
-    /// Resolves an element. `inherited`: opacity of the groups around it. `sheet`: size of the page, px, with its bleed
-    /// if that is included.
-    fn element(&mut self, element: &Element, inherited: Opacity, sheet: Size) -> Result<Option<Node>, ResolveError> {
+    /// Resolves an element. `inherited`, `link`: opacity and link of the groups around it. `sheet`: size of the page,
+    /// px, with its bleed if that is included.
+    fn element(
+        &mut self,
+        element: &Element,
+        inherited: Opacity,
+        link: Option<&Arc<str>>,
+        sheet: Size,
+    ) -> Result<Option<Node>, ResolveError> {
         let common = element.common();
+        let link = common.link.as_ref().or(link);
         let opacity = inherited * common.opacity;
         if !common.is_shown() || opacity.is_zero() || (self.abandoned)() {
             return Ok(None);
@@ -66,9 +75,9 @@ impl Resolver<'_> {
             Element::Group(group) => {
                 let mut children = Vec::new();
                 for child in &group.children {
-                    children.extend(self.element(child, opacity, sheet)?);
+                    children.extend(self.element(child, opacity, link, sheet)?);
                 }
-                return Ok(Some(grouped(common, Affine::IDENTITY, children)));
+                return Ok(Some(grouped(common, Affine::IDENTITY, children, Vec::new())));
             }
             Element::Text(text) => {
                 let children = self.texts().text(text, opacity);
@@ -92,7 +101,9 @@ impl Resolver<'_> {
             self.warnings.push(common.origin.warn(WarningCode::ShapeSkipped, message));
             return Ok(None);
         }
-        Ok(Some(grouped(common, placed, children)))
+        let links = link.into_iter().map(|href| Link { area: link_area(placement, &children), href: href.clone() });
+        let links = links.collect();
+        Ok(Some(grouped(common, placed, children, links)))
     }
 
     /// `children` without the glyphs of damaged fonts that cannot be drawn, with a warning for each.
@@ -165,6 +176,18 @@ fn placed(placement: &Placement) -> Affine {
     Affine::translate((placement.x, placement.y)) * Affine::rotate(placement.rotation.to_radians())
 }
 
-fn grouped(common: &Common, transform: Affine, children: Vec<Node>) -> Node {
-    Node::Group(Box::new(Group { origin: Some(common.origin.clone()), transform, children, ..Group::default() }))
+/// The area of a link over an element: its box, or what is drawn of it where the box has no height, as that of a text
+/// may.
+fn link_area(placement: &Placement, children: &[Node]) -> Rect {
+    let area = placement.size().to_rect();
+    if !area.is_zero_area() {
+        return area;
+    }
+    let drawn = Group { children: children.to_vec(), ..Group::default() };
+    drawn.content_bounds().unwrap_or(area)
+}
+
+fn grouped(common: &Common, transform: Affine, children: Vec<Node>, links: Vec<Link>) -> Node {
+    let origin = Some(common.origin.clone());
+    Node::Group(Box::new(Group { origin, transform, children, links, ..Group::default() }))
 }

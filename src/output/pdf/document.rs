@@ -15,7 +15,7 @@ use super::{intent, marks, raster, transparency};
 use crate::inks::Inks;
 use crate::options::PdfStandard;
 use crate::paint::SurfaceLimits;
-use crate::paint::pdf::{ColorTarget, LinkArea, PageResources, Painter, PdfError, PdfSettings};
+use crate::paint::pdf::{ColorTarget, LinkArea, PageResources, Painter, PdfError, PdfSettings, page_links};
 use crate::print::PrintTarget;
 use crate::raster::{Raster, Straight};
 use crate::report::{JsonPath, Warning, WarningCode};
@@ -177,15 +177,8 @@ impl Writer {
         let sheet = self.sheet(page.size, page.bleed)?;
         let painted = self.painter.page(page, abandoned)?;
         self.pdf.extend(&painted.objects);
-        let (mut links, mut warnings) = (painted.links, painted.warnings);
-        if self.options.standard.is_some() && !links.is_empty() {
-            links.clear();
-            warnings.push(page_warning(
-                at,
-                WarningCode::NotSupported,
-                "PDF/X forbids links; the links on this page were left out",
-            ));
-        }
+        let mut warnings = painted.warnings;
+        let links = self.allowed_links(painted.links, at, &mut warnings);
         let mut start = Content::new();
         start.save_state();
         clip(&mut start, sheet.bleed);
@@ -217,14 +210,27 @@ impl Writer {
         content.transform([number(x1 - x0), 0.0, 0.0, number(y1 - y0), number(x0), number(y0)]);
         content.x_object(PICTURE).restore_state();
         let content = content.finish().to_vec();
-        self.page(PageBody { sheet, content, resources: None, picture: Some(picture), links: &[] })?;
+        let mut warnings = Vec::new();
+        let links = self.allowed_links(page_links(page), at, &mut warnings);
+        self.page(PageBody { sheet, content, resources: None, picture: Some(picture), links: &links })?;
         if !self.options.vector {
-            return Ok(Vec::new());
+            return Ok(warnings);
         }
         let ppi = self.options.print_scale().get() * POINTS_PER_INCH / self.options.scale.get();
         let message =
             format!("PDF/X-1a forbids transparency, so this page was written as one picture of {ppi:.0} px per inch");
-        Ok(vec![page_warning(at, WarningCode::NotSupported, message)])
+        warnings.push(page_warning(at, WarningCode::NotSupported, message));
+        Ok(warnings)
+    }
+
+    /// The links that the file may have: none, with a warning, where a print standard forbids them.
+    fn allowed_links(&self, links: Vec<LinkArea>, at: &JsonPath, warnings: &mut Vec<Warning>) -> Vec<LinkArea> {
+        if self.options.standard.is_none() || links.is_empty() {
+            return links;
+        }
+        let message = "PDF/X forbids links; the links on this page were left out";
+        warnings.push(page_warning(at, WarningCode::NotSupported, message));
+        Vec::new()
     }
 
     /// Number of pages so far.

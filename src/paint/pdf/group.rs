@@ -5,10 +5,11 @@ use pdf_writer::types::{BlendMode as PdfBlend, MaskType};
 use pdf_writer::{Name, Ref};
 use peniko::{BlendMode, Brush, Compose, Fill, Mix};
 
-use super::canvas::{Canvas, FinishedContent, LinkArea};
+use super::canvas::{Canvas, FinishedContent};
 use super::error::PdfError;
 use super::form::{FormKind, write_form};
 use super::image::{draw_image, draw_rasterized};
+use super::links::visible_links;
 use super::outline::{append_outline, is_writable};
 use super::path::draw_path;
 use super::resources::{ResourceKind, StateKey};
@@ -41,7 +42,7 @@ pub(super) fn draw_group(canvas: &mut Canvas<'_>, group: &Group, parent: Affine)
     } else if canvas.depth > MAX_DEPTH {
         draw_as_picture(canvas, group, transform)
     } else {
-        add_links(canvas, group, transform);
+        canvas.links.extend(visible_links(group, transform, canvas.view));
         draw_clipped(canvas, group, transform)
     };
     canvas.depth -= 1;
@@ -59,15 +60,6 @@ fn draw_node(canvas: &mut Canvas<'_>, node: &Node, transform: Affine) -> Result<
         Node::Path(path) => draw_path(canvas, path, transform),
         Node::Glyphs(run) => draw_glyphs(canvas, run, transform),
         Node::Image(image) => draw_image(canvas, image, transform),
-    }
-}
-
-fn add_links(canvas: &mut Canvas<'_>, group: &Group, transform: Affine) {
-    for link in &group.links {
-        let rect = transform.transform_rect_bbox(link.area).intersect(canvas.view);
-        if !rect.is_zero_area() && rect.is_finite() {
-            canvas.links.push(LinkArea { rect, url: link.href.to_string() });
-        }
     }
 }
 
