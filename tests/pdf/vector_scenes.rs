@@ -5,7 +5,7 @@ use std::sync::{Arc, OnceLock};
 use serde_json::Value;
 use tenter::assets::svg::{SvgFamilies, SvgFonts};
 use tenter::assets::{AssetTimeouts, Loader};
-use tenter::config::Settings;
+use tenter::config::{EditorVersion, Settings};
 use tenter::design::Design;
 use tenter::design::resolve::{self, ResolveSettings};
 use tenter::json::Problems;
@@ -63,7 +63,7 @@ impl Scenes {
         let assets = self.runtime.block_on(self.loader.load(&requests, &timeouts, None));
         let (fonts, _) = resolve::font_set(&design, &pages, &assets, &self.library, &[], &options).unwrap();
         let mut layouter = Layouter::new(fonts);
-        let defaults = OptionDefaults::default();
+        let defaults = OptionDefaults { sdk: EditorVersion::OLDEST, ..OptionDefaults::default() };
         let settings = ResolveSettings::new(&options, &defaults, &design, options.pixel_ratio);
         let resolved =
             resolve::resolve(&design, &pages, &assets, &self.svg_fonts, &mut layouter, &settings, &|| false).unwrap();
