@@ -43,6 +43,14 @@ async function post(body, key, signal) {
   };
 }
 
+/** Lists the variables of a design; none when the service refuses it, which the render call reports. */
+export async function listVariables(design, key, signal) {
+  const headers = { "content-type": "application/json" };
+  if (key) headers.authorization = `Bearer ${key}`;
+  const response = await fetch("/api/variables", { method: "POST", headers, body: JSON.stringify({ design }), signal });
+  return response.ok ? (await response.json()).variables : [];
+}
+
 /** Parses a server-timing header: `parse;dur=1.2, paint;dur=3` becomes [["parse", 1.2], ["paint", 3]]. */
 export function stages(header) {
   return [...header.matchAll(/([\w-]+);dur=([\d.]+)/g)].map(([, name, ms]) => [name, Number(ms)]);

@@ -1,6 +1,6 @@
 // The page at /: design and options on the left, the rendered result on the right.
 
-import { Refused, curl, render } from "./call.js";
+import { Refused, curl, listVariables, render } from "./call.js";
 import { locate } from "./locate.js";
 
 const $ = (id) => document.getElementById(id);
@@ -24,6 +24,8 @@ let running = null; // AbortController of the current call
 let waiting = null; // timer that starts the next call
 let shown = null; // object URL of the displayed file
 let lastBody = null;
+let listing = null; // AbortController of the current list of variables
+let listed = ""; // the design whose variables the form has
 
 const format = () => document.querySelector("input[name=format]:checked").value;
 const scale = () => 2 ** Number($("scale").value);
@@ -60,6 +62,7 @@ async function show() {
   clearTimeout(waiting);
   running?.abort();
   if (!source.value.trim()) return;
+  offerVariables();
   const call = (running = new AbortController());
   $("sheet").dataset.state = "busy";
   $("status").textContent = "Rendering…";
@@ -226,6 +229,53 @@ function offerPages() {
   );
   if (named.some((page) => page.id === chosen)) $("page").value = chosen;
   fitOptions();
+}
+
+/** Shows a field for each variable of the design. Designs without a sign of any cause no call. */
+async function offerVariables() {
+  const text = source.value;
+  if (text === listed) return;
+  listed = text;
+  listing?.abort();
+  const call = (listing = new AbortController());
+  let variables = [];
+  if (/\{[^{}"]+\}|"bindings"|"variable"/.test(text)) {
+    try {
+      variables = await listVariables(JSON.parse(text), $("key").value, call.signal);
+    } catch {
+      // The render call reports the problem.
+    }
+  }
+  if (!call.signal.aborted) $("variable-fields").replaceChildren(...variables.map(variableField));
+}
+
+/** A field for a variable, whose value goes into the JSON below; empty for the design's own value. */
+function variableField({ name, kind, value }, index) {
+  const id = `variable-${index}`;
+  const label = element("label", name);
+  label.htmlFor = id;
+  const input = document.createElement(kind === "boolean" ? "select" : "input");
+  if (kind === "boolean") input.append(...["", "true", "false"].map((word) => new Option(word, word)));
+  else if (value !== null) input.placeholder = String(value).slice(0, 60);
+  input.id = id;
+  input.value = String(givenVariables()[name] ?? "");
+  input.addEventListener("input", () => {
+    const values = { ...givenVariables(), [name]: input.value };
+    if (input.value === "") delete values[name];
+    $("variables").value = Object.keys(values).length ? JSON.stringify(values) : "";
+  });
+  const field = element("div", "", "field");
+  field.append(label, input);
+  return field;
+}
+
+/** The values in the JSON; none while it is not an object. */
+function givenVariables() {
+  try {
+    return Object(JSON.parse($("variables").value));
+  } catch {
+    return {};
+  }
 }
 
 /** Shows the options that apply to the selected format. */
