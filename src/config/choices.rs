@@ -67,7 +67,7 @@ choice! {
 }
 
 /// A release of the editor's SDK, as which designs are drawn: 4.4 to 4.24. Releases are ordered by their age. Default:
-/// the newest.
+/// the one that was measured.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub struct EditorVersion {
     /// Position in [`EditorVersion::RELEASES`], always in range.
@@ -84,10 +84,10 @@ impl EditorVersion {
     /// The accepted words, in the order of the docs.
     pub(super) const ACCEPTS: Accepts = Accepts::OneOf(&Self::RELEASES);
 
-    /// The oldest release, from which the reference pictures are.
+    /// The oldest release, from which the reference pictures are, and the default.
     pub const OLDEST: Self = Self { at: 0 };
 
-    /// The newest release, which is the default.
+    /// The newest release.
     pub const NEWEST: Self = Self { at: Self::RELEASES.len() - 1 };
 
     /// The release of this name; `None` when there is no such release.
@@ -111,8 +111,9 @@ impl EditorVersion {
 }
 
 impl Default for EditorVersion {
+    /// The release that was measured. Later ones are documented only.
     fn default() -> Self {
-        Self::NEWEST
+        Self::OLDEST
     }
 }
 
@@ -161,7 +162,7 @@ mod tests {
 
     #[test]
     fn editor_versions_are_ordered_and_named() {
-        assert_eq!(EditorVersion::default().as_str(), "4.24");
+        assert_eq!(EditorVersion::default().as_str(), "4.4");
         assert_eq!([EditorVersion::OLDEST, EditorVersion::NEWEST], [4, 24].map(EditorVersion::v4));
         for (at, name) in EditorVersion::RELEASES.into_iter().enumerate() {
             let version = EditorVersion::named(name).expect(name);

@@ -115,7 +115,7 @@ mod tests {
         assert_eq!([of(6), of(7)], [V4_6; 2]);
         assert_eq!((of(12), of(13), of(15)), (V4_8, V4_13, V4_13));
         assert_eq!((of(16), of(19), of(21), of(24)), (V4_16, V4_16, V4_20, V4_22));
-        assert_eq!(Rules::of(EditorVersion::default()), V4_22);
+        assert_eq!(Rules::of(EditorVersion::NEWEST), V4_22);
     }
 
     #[test]

@@ -20,6 +20,7 @@ use crate::error::Error;
 use crate::hash::ContentHash;
 use crate::jobs::{Area, Clock, Jobs, Owner, Results, StoreError, TemplateRecords, Timestamp};
 use crate::json::{JsonParser, Problems, Reader};
+use crate::pipeline::UnknownElements;
 use crate::renderers::Renderers;
 use crate::report::JsonPath;
 
@@ -76,7 +77,7 @@ impl NewVersion {
             }
             (call.get_mut(DESIGN).map(Value::take).unwrap_or_default(), JsonPath::from(DESIGN))
         };
-        renderers.check_template(design.clone(), at)?;
+        renderers.check_template(design.clone(), at, UnknownElements::Skip)?;
         let bytes = serde_json::to_vec(&design).map_err(|error| Error::Internal(error.to_string()))?;
         let (facts, own) = (Facts::of(&design), Labels::of(&design));
         Ok(Self { sha256: ContentHash::of(&bytes), design: bytes.into(), facts, labels, own })

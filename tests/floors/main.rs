@@ -75,7 +75,7 @@ const MAY_IMPORT: &[(&str, &[&str])] = &[
             "renderers",
         ],
     ),
-    ("templates", &["report", "json", "config", "cache", "hash", "jobs", "renderers", "error"]),
+    ("templates", &["report", "json", "config", "cache", "hash", "pipeline", "jobs", "renderers", "error"]),
     (
         "server",
         &[

@@ -99,11 +99,11 @@ mod tests {
     }
 
     #[test]
-    fn rules_are_those_of_the_newest_release_unless_the_request_names_one() {
-        let newest = settings(RenderOptions::default());
+    fn rules_are_those_of_the_release_that_the_request_names() {
+        let newest = settings(RenderOptions { sdk: Some(EditorVersion::NEWEST), ..RenderOptions::default() });
         assert_eq!(newest.rules, Rules::of(EditorVersion::NEWEST));
         assert_eq!((newest.text.sizing, newest.text.split_words), (TextSizing::Element, false));
-        let oldest = settings(RenderOptions { sdk: Some(EditorVersion::OLDEST), ..RenderOptions::default() });
+        let oldest = settings(RenderOptions::default());
         assert_eq!(oldest.rules, Rules::of(EditorVersion::OLDEST));
         assert_eq!((oldest.text.sizing, oldest.text.split_words), (TextSizing::Editor, true));
     }
