@@ -1,7 +1,7 @@
 //! Overhead of a job besides its render: `cargo bench --bench queue` accepts 200 jobs per second at a steady pace and
-//! finishes them without painting, with the embedded store and, when nats-server is installed, with NATS. Then it accepts
-//! a batch of 10 000 rows and takes the first ones, with the embedded store; in a cluster rows are in a bucket. Prints two
-//! tables.
+//! finishes them without painting, with the embedded store and, when nats-server is installed, with NATS. Then it
+//! accepts a batch of 10 000 rows and takes the first ones, with the embedded store; in a cluster rows are in a bucket.
+//! Prints two tables.
 //!
 //! A job's overhead is the time of its calls to the store (accept, take, finish). The time between them is waiting.
 

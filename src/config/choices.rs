@@ -87,7 +87,7 @@ impl EditorVersion {
     /// The oldest release, from which the reference pictures are, and the default.
     pub const OLDEST: Self = Self { at: 0 };
 
-    /// The newest release.
+    /// The newest release that has rules.
     pub const NEWEST: Self = Self { at: Self::RELEASES.len() - 1 };
 
     /// The release of this name; `None` when there is no such release.

@@ -77,7 +77,7 @@ impl NewVersion {
             }
             (call.get_mut(DESIGN).map(Value::take).unwrap_or_default(), JsonPath::from(DESIGN))
         };
-        renderers.check_template(design.clone(), at, UnknownElements::Skip)?;
+        renderers.check_template(design.clone(), at, UnknownElements::Refuse)?;
         let bytes = serde_json::to_vec(&design).map_err(|error| Error::Internal(error.to_string()))?;
         let (facts, own) = (Facts::of(&design), Labels::of(&design));
         Ok(Self { sha256: ContentHash::of(&bytes), design: bytes.into(), facts, labels, own })

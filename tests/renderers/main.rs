@@ -151,7 +151,6 @@ fn gpu_has_a_process_while_its_process_is_replaced() {
         assert!(answer.status == 200 && answer.head.contains(ON_GPU), "page {number}: {}", answer.head);
         replaced().then_some(())
     });
-    until_serving(&service, 2);
     for number in 1000..1010 {
         assert!(service.post("/api/render", &small(number)).head.contains(ON_GPU), "page {number}");
     }
