@@ -21,7 +21,7 @@ use super::{body, schemas};
 use crate::error::Error;
 use crate::jobs::Owner;
 use crate::report::JsonPath;
-use crate::templates::{Listing, Template, TemplateDesign, TemplateId, TemplateName, TemplateVersion};
+use crate::templates::{Template, TemplateDesign, TemplateId, TemplateListing, TemplateName, TemplateVersion};
 
 /// Longer side of a preview in px; a smaller page is shown as it is.
 const PREVIEW_SIDE: f64 = 400.0;
@@ -66,7 +66,7 @@ struct WholeTemplate<'a> {
     operation_id = "listTemplates",
     summary = "Templates, sorted by id",
     params(TemplateFilter, Paging),
-    responses((status = 200, description = "Some of the templates, without their designs", body = Listing), schemas::JobErrors),
+    responses((status = 200, description = "Some of the templates, without their designs", body = TemplateListing), schemas::JobErrors),
     security(("key" = []), ("bearer" = [])),
 )]
 pub(super) async fn list(
@@ -75,7 +75,7 @@ pub(super) async fn list(
     TemplateFilter(filter): TemplateFilter,
     paging: Paging,
 ) -> Result<Response, ApiError> {
-    let listing: Listing = app.templates.list(&owner, filter, paging.offset, paging.limit).await?;
+    let listing: TemplateListing = app.templates.list(&owner, filter, paging.offset, paging.limit).await?;
     Ok(uncached(Json(listing)))
 }
 

@@ -55,7 +55,7 @@ impl Filter {
 
 /// A page of the list of templates, sorted by id.
 #[derive(Clone, Debug, Serialize, ToSchema)]
-pub struct Listing {
+pub struct TemplateListing {
     /// The templates of the page.
     #[schema(value_type = Vec<Template>)]
     pub templates: Vec<Arc<Template>>,
@@ -241,7 +241,13 @@ impl Templates {
     ///
     /// # Errors
     /// A failure of the store.
-    pub async fn list(&self, owner: &Owner, filter: Filter, offset: u64, limit: u64) -> Result<Listing, TemplateError> {
+    pub async fn list(
+        &self,
+        owner: &Owner,
+        filter: Filter,
+        offset: u64,
+        limit: u64,
+    ) -> Result<TemplateListing, TemplateError> {
         let texts = self.0.store.texts(owner).await?;
         let inner = self.0.clone();
         let listed = self.0.renderers.run_on_pool(move || {
@@ -257,7 +263,7 @@ impl Templates {
             let total = all.len() as u64;
             let skipped = all.into_iter().skip(usize::try_from(offset).unwrap_or(usize::MAX));
             let templates = skipped.take(usize::try_from(limit).unwrap_or(usize::MAX)).collect();
-            Ok::<_, TemplateError>(Listing { templates, total })
+            Ok::<_, TemplateError>(TemplateListing { templates, total })
         });
         listed.await?
     }

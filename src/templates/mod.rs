@@ -21,5 +21,5 @@ pub use self::expand::Named;
 pub use self::facts::Facts;
 pub use self::fields::{Field, FieldKind};
 pub use self::id::{TemplateId, TemplateName};
-pub use self::library::{Filter, Listing, TemplateDesign, Templates};
+pub use self::library::{Filter, TemplateDesign, TemplateListing, Templates};
 pub use self::record::{Origin, Template, TemplateVersion};
