@@ -12,10 +12,8 @@ all processes 5 s after the end. Exits with 1 when a small page failed or differ
 
 import base64
 import collections
-import http.client
 import json
 import os
-import statistics
 import struct
 import sys
 import tempfile
@@ -23,13 +21,11 @@ import threading
 import time
 import zlib
 
-from service import renderers, serve, usage
+from service import SmallPages, post, renderers, serve, usage
 
 PROGRAM = os.path.abspath(sys.argv[1])
 SECONDS = float(sys.argv[2]) if len(sys.argv) > 2 else 120
 CALLS = sys.argv[3:]
-SMALL = {"outputFormat": "file", "format": "png", "design": {"width": 60, "height": 40, "pages": [{
-    "background": "#336699", "children": [{"type": "text", "text": "Ok", "width": 50, "height": 30, "fontSize": 20}]}]}}
 
 
 def design(*children, width=400, height=400):
@@ -72,13 +68,6 @@ def own_calls():
             yield os.path.basename(file), json.load(text)
 
 
-def post(service, body, timeout=300):
-    connection = http.client.HTTPConnection(service.address, timeout=timeout)
-    connection.request("POST", "/api/render", body, {"content-type": "application/json"})
-    answer = connection.getresponse()
-    return answer.status, answer.read()
-
-
 def main():
     settings = {"RASTERIZER": "cpu", "DEADLINE": "10 s", "QUEUE": "100", "MAX_MEGAPIXELS": "100"}
     with tempfile.TemporaryDirectory() as folder:
@@ -94,7 +83,7 @@ Service = collections.namedtuple("Service", "pid address")
 
 
 def measure(service):
-    expected = post(service, json.dumps(SMALL))[1]
+    small = SmallPages(service.pid, service.address)
     before = usage(service.pid)
     hostile = {name: json.dumps(call) for name, call in own_calls()}
     answers, done = collections.defaultdict(collections.Counter), threading.Event()
@@ -102,7 +91,7 @@ def measure(service):
     def hurt(name, body):
         while not done.is_set():
             try:
-                answers[name][post(service, body)[0]] += 1
+                answers[name][post(service.address, body)[0]] += 1
             except OSError as error:
                 answers[name][type(error).__name__] += 1
             time.sleep(0.2)
@@ -110,19 +99,7 @@ def measure(service):
     threads = [threading.Thread(target=hurt, args=item, daemon=True) for item in hostile.items()]
     for thread in threads:
         thread.start()
-    small, times, wrong, peak, end = collections.Counter(), [], 0, 0, time.monotonic() + SECONDS
-    body = json.dumps(SMALL)
-    while time.monotonic() < end:
-        begun = time.monotonic()
-        try:
-            status, file = post(service, body)
-            wrong += status == 200 and file != expected
-        except OSError as error:
-            status = type(error).__name__
-        times.append(time.monotonic() - begun)
-        small[status] += 1
-        peak = max(peak, usage(service.pid)[0])
-        time.sleep(max(0, 0.1 - (time.monotonic() - begun)))
+    small.render(SECONDS)
     done.set()
     for thread in threads:
         thread.join(60)
@@ -132,12 +109,10 @@ def measure(service):
     idle = (usage(service.pid)[1] - cpu) / 2
     for name, counts in answers.items():
         print(f"{name}: {dict(counts)}")
-    times.sort()
-    print(f"small pages: {dict(small)}, wrong: {wrong}; p50 {statistics.median(times) * 1e3:.0f} ms, "
-          f"p99 {times[int(len(times) * 0.99)] * 1e3:.0f} ms, longest {times[-1] * 1e3:.0f} ms")
-    print(f"memory: {before[0]:.0f} MB before, {peak:.0f} at most, {resident:.0f} 5 s after the end; "
+    print(small)
+    print(f"memory: {before[0]:.0f} MB before, {small.peak:.0f} at most, {resident:.0f} 5 s after the end; "
           f"CPU then: {idle * 100:.0f} %; processes: {1 + len(renderers(service.pid))}")
-    return 0 if set(small) == {200} and not wrong else 1
+    return 0 if small.are_right() else 1
 
 
 sys.exit(main())

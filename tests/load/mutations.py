@@ -19,21 +19,18 @@ import json
 import os
 import random
 import re
-import statistics
 import sys
 import tempfile
 import threading
 import time
 import urllib.request
 
-from service import serve, usage
+from service import SmallPages, post, serve
 
 PROGRAM = os.path.abspath(sys.argv[1])
 SECONDS = float(sys.argv[2]) if len(sys.argv) > 2 else 600
 SEED = int(sys.argv[3]) if len(sys.argv) > 3 else int(time.time())
 FILES = sys.argv[4:] or sorted(glob.glob("examples/*.json"))
-SMALL = {"outputFormat": "file", "format": "png", "design": {"width": 60, "height": 40, "pages": [{
-    "background": "#336699", "children": [{"type": "text", "text": "Ok", "width": 50, "height": 30, "fontSize": 20}]}]}}
 NUMBERS = [0, -0.0, -1, 1, 0.5, 1e-320, 1e308, -1e308, 2**31, 2**63, 2**64, -2**63, 1e5, "NaN", "12", "1e9"]
 TEXTS = ["", " ", "\0", "\u202e", "\ud7ff", "\U0010ffff", "e\u0301" * 200, "\U0001f468\u200d\U0001f469" * 50, "\u0627\u05d0a" * 300,
          "<b><i>x</b>y</i>", "<ol><li>" * 60, "{a}{{b}}", "a" * 5000, "#", "rgba(1,2", "linear-gradient(90deg,red", "data:,", "http://",
@@ -68,7 +65,7 @@ def changed_bytes(choose, data):
 
 def changed_text(choose, text):
     if matched := DATA_URL.match(text):
-        head, body = text[:matched.end()], text[matched.end():]
+        body = text[matched.end():]
         try:
             data = base64.b64decode(body) if matched[2] else urllib.request.unquote_to_bytes(body)
         except ValueError:
@@ -98,13 +95,6 @@ def mutated(choose, design):
     return design
 
 
-def post(address, body):
-    connection = http.client.HTTPConnection(address, timeout=120)
-    connection.request("POST", "/api/render", body, {"content-type": "application/json"})
-    answer = connection.getresponse()
-    return answer.status, answer.read()
-
-
 def metric(address, name):
     connection = http.client.HTTPConnection(address, timeout=60)
     connection.request("GET", "/metrics")
@@ -118,7 +108,7 @@ def measure(service, address):
         with open(path) as text:
             value = json.load(text)
             designs.append(value.get("design", value))
-    expected = post(address, json.dumps(SMALL))[1]
+    small = SmallPages(service.pid, address)
     done, answers, blamed = threading.Event(), collections.Counter(), []
 
     def client(seed):
@@ -141,30 +131,16 @@ def measure(service, address):
     threads = [threading.Thread(target=client, args=[SEED + at], daemon=True) for at in range(2)]
     for thread in threads:
         thread.start()
-    small, times, wrong, peak, end = collections.Counter(), [], 0, 0, time.monotonic() + SECONDS
-    body = json.dumps(SMALL)
-    while time.monotonic() < end:
-        begun = time.monotonic()
-        try:
-            status, file = post(address, body)
-            wrong += status == 200 and file != expected
-        except OSError as error:
-            status = type(error).__name__
-        times.append(time.monotonic() - begun)
-        small[status] += 1
-        peak = max(peak, usage(service.pid)[0])
-        time.sleep(max(0, 0.1 - (time.monotonic() - begun)))
+    small.render(SECONDS)
     done.set()
     for thread in threads:
         thread.join(60)
-    times.sort()
     print(f"seed {SEED}: {sum(answers.values())} mutated designs: {dict(answers)}")
     for status, answer in blamed[:10]:
         print(f"  {status}: {answer.decode(errors='replace')}")
     print("\n".join(metric(address, "tenter_renderer_restarts_total") + metric(address, "tenter_renderer_culprits_total")))
-    print(f"small pages: {dict(small)}, wrong: {wrong}; p50 {statistics.median(times) * 1e3:.0f} ms, "
-          f"p99 {times[int(len(times) * 0.99)] * 1e3:.0f} ms, longest {times[-1] * 1e3:.0f} ms; memory at most {peak:.0f} MB")
-    return 0 if set(small) == {200} and not wrong and not blamed else 1
+    print(f"{small}; memory at most {small.peak:.0f} MB")
+    return 0 if small.are_right() and not blamed else 1
 
 
 def main():

@@ -1,9 +1,16 @@
-"""Starts the service under test without inherited settings, and observes its processes."""
+"""Starts the service under test without inherited settings, and observes its processes and small renders."""
 
+import collections
+import http.client
 import json
 import os
+import statistics
 import subprocess
 import threading
+import time
+
+SMALL = json.dumps({"outputFormat": "file", "format": "png", "design": {"width": 60, "height": 40, "pages": [{
+    "background": "#336699", "children": [{"type": "text", "text": "Ok", "width": 50, "height": 30, "fontSize": 20}]}]}})
 
 
 def serve(program, folder, settings):
@@ -53,3 +60,42 @@ def usage(service):
         except OSError:
             pass
     return resident, cpu
+
+
+def post(address, body):
+    """Sends a render call; returns the status and the body of the answer."""
+    connection = http.client.HTTPConnection(address, timeout=300)
+    connection.request("POST", "/api/render", body, {"content-type": "application/json"})
+    answer = connection.getresponse()
+    return answer.status, answer.read()
+
+
+class SmallPages:
+    """Small pages of one client, rendered every 100 ms, while others use the service."""
+
+    def __init__(self, service, address):
+        self.service, self.address = service, address
+        self.expected = post(address, SMALL)[1]
+        self.answers, self.times, self.wrong, self.peak = collections.Counter(), [], 0, 0
+
+    def render(self, seconds):
+        end = time.monotonic() + seconds
+        while time.monotonic() < end:
+            begun = time.monotonic()
+            try:
+                status, file = post(self.address, SMALL)
+                self.wrong += status == 200 and file != self.expected
+            except OSError as error:
+                status = type(error).__name__
+            self.times.append(time.monotonic() - begun)
+            self.answers[status] += 1
+            self.peak = max(self.peak, usage(self.service)[0])
+            time.sleep(max(0, 0.1 - (time.monotonic() - begun)))
+
+    def are_right(self):
+        return set(self.answers) == {200} and not self.wrong
+
+    def __str__(self):
+        times = sorted(self.times)
+        return (f"small pages: {dict(self.answers)}, wrong: {self.wrong}; p50 {statistics.median(times) * 1e3:.0f} ms, "
+                f"p99 {times[int(len(times) * 0.99)] * 1e3:.0f} ms, longest {times[-1] * 1e3:.0f} ms")
