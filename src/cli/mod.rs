@@ -13,6 +13,7 @@ mod health;
 mod isolation;
 mod log;
 mod memory;
+mod print;
 mod render;
 mod renderer;
 mod serve;

@@ -4,6 +4,7 @@ use std::fmt::Write as _;
 
 use super::failure::Failure;
 use super::flags::SettingFlags;
+use super::print::print;
 use crate::config::{Loaded, SETTINGS, Section};
 
 #[derive(clap::Args)]
@@ -17,8 +18,7 @@ pub(super) struct Arguments {
 
 pub(super) fn run(arguments: &Arguments) -> Result<(), Failure> {
     let text = if arguments.markdown { markdown() } else { text(&arguments.settings.load()?) };
-    print!("{text}");
-    Ok(())
+    print(&text)
 }
 
 fn text(loaded: &Loaded) -> String {

@@ -6,6 +6,7 @@ use serde_json::json;
 
 use super::failure::Failure;
 use super::flags::SettingFlags;
+use super::print::print;
 use super::render::read;
 use crate::error::Error;
 use crate::json::JsonParser;
@@ -33,6 +34,5 @@ pub(super) fn run(arguments: &Arguments) -> Result<(), Failure> {
     } else {
         json!({ "variables": listed })
     };
-    println!("{printed:#}");
-    Ok(())
+    print(&format!("{printed:#}\n"))
 }
